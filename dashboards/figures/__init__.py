@@ -1,0 +1,1 @@
+"""One module per figure: a pure data function and a draw function."""

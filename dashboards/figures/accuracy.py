@@ -1,0 +1,238 @@
+"""Test accuracy against λ: one panel per data set, one line per architecture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards.figures import style
+from dashboards.statistics import at_best_settings, labelled, pooled_intervals, score
+
+CROWDED = 8
+"""More architectures than this in one panel cannot be told apart: panels are then per family as well."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One trial."""
+
+    lam: float
+    seed: int
+    value: float
+    """Fraction; chance if diverged."""
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mean:
+    """The seeds of one λ."""
+
+    lam: float
+    n: int
+    mean: float | None
+    """None when no seed finished."""
+    low: float | None
+    """None when an interval would not be honest."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One architecture."""
+
+    architecture: str
+    index: int
+    """Its place among the study's architectures: its colour, dash and symbol."""
+    means: tuple[Mean, ...]
+    """By λ; empty when λ was searched."""
+    points: tuple[Point, ...]
+    floor: float | None
+    """Accuracy of the randomly initialised backbone."""
+    seeds: int
+    """Seeds that were started anywhere on this line: what n should be."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccuracyPanel:
+    """One data set (and one family of architectures, when there are many)."""
+
+    title: str
+    dataset: str
+    lines: tuple[Line, ...]
+    lambdas: tuple[float, ...]
+    chance: float | None
+    span: tuple[float, float]
+    """Range of accuracies, the same in all panels of a data set."""
+
+
+def accuracy_data(trials: pd.DataFrame, searched: bool = False) -> tuple[AccuracyPanel, ...]:
+    """What to draw.
+
+    Args:
+        trials: `Results.trials`.
+        searched: Whether λ was sampled adaptively: then there are points only, since means over
+            what a search happened to try are no estimates.
+
+    Returns:
+        Panels by data set; none for data sets without accuracies.
+    """
+    scored = score(trials)
+    scored = scored[scored["dataset"].isin(labelled(scored))]
+    points = scored if searched else at_best_settings(scored)
+    order = {name: i for i, name in enumerate(sorted(scored["architecture"].unique()))}
+    panels = []
+    for dataset, part in points.groupby("dataset"):
+        by_family = part["architecture"].nunique() > CROWDED and part["family"].nunique() > 1
+        for family, some in part.groupby("family") if by_family else [("", part)]:
+            title = f"{dataset} · {family}" if by_family else str(dataset)
+            panels.append(_panel(title, some, part, order, searched))
+    return tuple(panels)
+
+
+def _panel(
+    title: str, some: pd.DataFrame, whole: pd.DataFrame, order: Mapping[str, int], searched: bool
+) -> AccuracyPanel:
+    known = pd.concat([whole["test"], whole["floor"], whole["chance"]]).dropna()
+    low, high = float(known.min()), float(known.max())
+    margin = max(0.08 * (high - low), 0.01)
+    chance = some["chance"].dropna()
+    return AccuracyPanel(
+        title=title,
+        dataset=str(some["dataset"].iloc[0]),
+        lines=tuple(_line(str(name), cell, order, searched) for name, cell in some.groupby("architecture")),
+        lambdas=tuple(sorted(float(value) for value in some["lambda"].unique())),
+        chance=float(chance.iloc[0]) if len(chance) else None,
+        span=(low - margin, high + margin),
+    )
+
+
+def _line(name: str, cell: pd.DataFrame, order: Mapping[str, int], searched: bool) -> Line:
+    finished = cell[cell["test"].notna()]
+    points = zip(finished["lambda"], finished["seed"], finished["test"], finished["outcome"], strict=True)
+    floor = cell["floor"].mean()
+    return Line(
+        architecture=name,
+        index=order[name],
+        means=() if searched else _means(cell),
+        points=tuple(
+            Point(lam=float(lam), seed=int(seed), value=float(value), outcome=str(outcome))
+            for lam, seed, value, outcome in points
+        ),
+        floor=None if pd.isna(floor) else float(floor),
+        seeds=int(cell["seed"].nunique()),
+    )
+
+
+def _means(cell: pd.DataFrame) -> tuple[Mean, ...]:
+    table = pooled_intervals(cell)
+    columns = [
+        table[name].astype(object).where(table[name].notna(), None) for name in ("mean", "low", "high")
+    ]
+    return tuple(
+        Mean(lam=float(lam), n=int(n), mean=mean, low=low, high=high)
+        for lam, n, mean, low, high in zip(table["lambda"], table["n"], *columns, strict=True)
+    )
+
+
+def draw_accuracy(panel: AccuracyPanel) -> go.Figure:
+    """Draw one panel; the page lays panels side by side or below each other."""
+    axis = style.lambda_axis(panel.lambdas)
+    figure = style.base_figure(370, title=style.titled(panel.title), xaxis=style.lambda_layout(axis))
+    figure.update_yaxes(
+        tickformat=".0%", range=list(panel.span), zeroline=False, title={"text": "test top-1", "standoff": 4}
+    )
+    if panel.chance is not None:
+        _level(figure, panel.chance, "chance", style.MUTED, "dash")
+    for place, line in enumerate(panel.lines):
+        # Side by side within a λ, so that the architectures' points do not hide each other.
+        shift = (place - (len(panel.lines) - 1) / 2) * 0.012 * (axis.span[1] - axis.span[0])
+        _draw_line(figure, line, axis, shift)
+    return figure
+
+
+def _level(figure: go.Figure, value: float, label: str, colour: str, dash: str) -> None:
+    figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
+    if label:
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="right", y=value, yanchor="bottom", text=label, showarrow=False,
+            font={"size": 10, "color": colour},
+        )  # fmt: skip
+
+
+def _draw_line(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: float) -> None:
+    colour, group = style.colour(line.index), line.architecture
+    name = style.safe(line.architecture)
+    if line.floor is not None:
+        figure.add_scatter(
+            x=list(axis.span), y=[line.floor] * 2, mode="lines", legendgroup=group, hoverinfo="text",
+            text=f"{name}: random initialisation {line.floor:.1%}",
+            line={"color": style.faded(colour, 0.75), "width": 1.4, "dash": "dot"},
+        )  # fmt: skip
+    for outcome, points in _by_outcome(line.points).items():
+        figure.add_scatter(
+            x=[axis.at(point.lam) + shift for point in points],
+            y=[point.value for point in points],
+            mode="markers",
+            legendgroup=group,
+            marker=_marker(outcome, line),
+            text=[_hover(name, point) for point in points],
+            hoverinfo="text",
+        )
+    if line.means:
+        _draw_means(figure, line, axis, shift)
+
+
+def _by_outcome(points: tuple[Point, ...]) -> dict[str, list[Point]]:
+    return {name: [p for p in points if p.outcome == name] for name in sorted({p.outcome for p in points})}
+
+
+def _marker(outcome: str, line: Line) -> dict[str, object]:
+    colour = style.colour(line.index)
+    if outcome == "diverged":
+        return {"symbol": "x-thin", "size": 9, "line": {"color": colour, "width": 2}}
+    if outcome == "collapsed":
+        return {"symbol": "circle-open", "size": 9, "color": colour, "line": {"width": 2}}
+    size, opacity = (5, 0.5) if line.means else (8, 0.8)
+    return {"symbol": "circle", "size": size, "color": style.faded(colour, opacity)}
+
+
+def _hover(name: str, point: Point) -> str:
+    words = style.OUTCOME_WORDS.get(point.outcome, "")
+    return f"{name}<br>λ {point.lam:g}, seed {point.seed}: {point.value:.1%}" + (
+        f"<br>{words}" if words else ""
+    )
+
+
+def _draw_means(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: float) -> None:
+    colour, means = style.colour(line.index), line.means
+    name = style.safe(line.architecture)
+    ends = [None if m.high is None or m.mean is None else m.high - m.mean for m in means]
+    figure.add_scatter(
+        x=[axis.at(m.lam) + shift for m in means],
+        y=[m.mean for m in means],
+        error_y={"array": ends, "thickness": 1.4, "width": 3, "color": colour},
+        mode="lines+markers+text",
+        connectgaps=False,
+        legendgroup=line.architecture,
+        line={"color": colour, "width": 2, "dash": style.dash(line.index)},
+        marker={"symbol": style.SYMBOLS[line.index % len(style.SYMBOLS)], "size": 6.5, "color": colour},
+        text=[f"n={m.n}" if 0 < m.n < line.seeds else "" for m in means],
+        textposition="top center",
+        textfont={"size": 10, "color": colour},
+        hovertext=[_mean_hover(name, m) for m in means],
+        hoverinfo="text",
+    )
+    for m in means:
+        if m.n == 0:
+            figure.add_annotation(
+                x=axis.at(m.lam) + shift, y=1, yref="paper", yanchor="top", text="n=0", showarrow=False,
+                textangle=-90, font={"size": 10, "color": colour},
+            )  # fmt: skip
+
+
+def _mean_hover(name: str, m: Mean) -> str:
+    if m.mean is None:
+        return f"{name}<br>λ {m.lam:g}: nothing measured"
+    interval = f" (95 % CI {m.low:.1%} to {m.high:.1%})" if m.low is not None and m.high is not None else ""
+    return f"<b>{name}</b><br>λ {m.lam:g}: {m.mean:.1%}{interval}<br>{m.n} seeds"

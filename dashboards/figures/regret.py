@@ -1,0 +1,141 @@
+"""Where λ costs: points of test accuracy lost to each cell's own best λ, as a heat-map."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards.figures import style
+from dashboards.regret import Floats, make_grid, observe
+from dashboards.statistics import CELL, at_best_settings, labelled, score
+
+# Both scales stop where the page's own text colour, dark or light, is still easy to read on them.
+LIGHT = [[0.0, "#f4f7fa"], [0.4, "#c2daee"], [1.0, "#6fabdb"]]
+DARK = [[0.0, "#1a222b"], [0.4, "#1f4461"], [1.0, "#2c73aa"]]
+FULL: Final = 10.0
+"""Points at which the colour is full: one collapsed cell must not make all others look alike."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegretData:
+    """One row per cell that has accuracies, one column per λ."""
+
+    cells: tuple[tuple[str, str], ...]
+    """(architecture, dataset)."""
+    lambdas: tuple[float, ...]
+    points: Floats
+    """(cells, λ): percentage points below the chosen λ; NaN where nothing was measured."""
+    chosen: tuple[int | None, ...]
+    """Column of the λ chosen on validation."""
+    marks: tuple[tuple[str, ...], ...]
+    """(cells, λ): what a reader must know of the trials there, as in `✕1 n=2`; empty if all is well."""
+
+
+def regret_data(trials: pd.DataFrame) -> RegretData:
+    """What to draw, from `Results.trials` of a grid study."""
+    scored = score(trials)
+    points = at_best_settings(scored[scored["dataset"].isin(labelled(scored))])
+    grid = make_grid(points)
+    found = observe(grid) if grid.cells else None
+    cells = sorted({(str(a), str(d)) for a, d in zip(points["architecture"], points["dataset"], strict=True)})
+    cells.sort(key=lambda cell: (cell[1], cell[0]))
+    lambdas = sorted(float(value) for value in points["lambda"].unique())
+    values = np.full((len(cells), len(lambdas)), np.nan)
+    chosen: list[int | None] = [None] * len(cells)
+    columns = [lambdas.index(lam) for lam in grid.lambdas]
+    for c, cell in enumerate(grid.cells):
+        row = cells.index(cell)
+        assert found is not None
+        values[row, columns] = 100 * found.regret_BCL[0, c]
+        chosen[row] = columns[found.chosen_BC[0, c]]
+    marks = _marks(points, cells, lambdas)
+    return RegretData(
+        cells=tuple(cells), lambdas=tuple(lambdas), points=values, chosen=tuple(chosen), marks=marks
+    )
+
+
+def _marks(
+    points: pd.DataFrame, cells: Sequence[tuple[str, str]], lambdas: Sequence[float]
+) -> tuple[tuple[str, ...], ...]:
+    groups = {key: part for key, part in points.groupby([*CELL, "lambda"])}
+    seeds = {key: part["seed"].nunique() for key, part in points.groupby(CELL)}
+    return tuple(
+        tuple(_mark(groups.get((*cell, lam)), int(seeds.get(cell, 0))) for lam in lambdas) for cell in cells
+    )
+
+
+def _mark(trials: pd.DataFrame | None, seeds: int) -> str:
+    if trials is None:
+        return ""
+    counts = trials["outcome"].value_counts()
+    words = [f"✕{counts[name]}" for name in ("diverged",) if name in counts]
+    words += [f"◌{counts[name]}" for name in ("collapsed",) if name in counts]
+    measured = int(trials["test"].notna().sum())
+    if measured == 0:
+        words += [str(name) for name in counts.index if name not in ("diverged", "collapsed", "ok")]
+    elif measured < seeds:
+        words.append(f"n={measured}")
+    return " ".join(words)
+
+
+def draw_regret(data: RegretData) -> go.Figure:
+    """Draw the heat-map; the chosen λ of each row is framed."""
+    names = [f"{style.safe(a)}<br><span style='font-size:10px'>{style.safe(d)}</span>" for a, d in data.cells]
+    figure = style.base_figure(60 + 42 * len(names))
+    top = float(np.clip(np.nanmax(data.points), 1.0, FULL)) if np.isfinite(data.points).any() else 1.0
+    rows, columns = list(range(len(names))), list(range(len(data.lambdas)))
+    figure.add_heatmap(
+        x=columns,
+        y=rows,
+        z=data.points.tolist(),
+        zmin=0,
+        zmax=top,
+        colorscale=LIGHT,
+        xgap=2,
+        ygap=2,
+        text=_texts(data),
+        texttemplate="%{text}",
+        textfont={"size": 11},
+        hovertext=_hovers(data),
+        hoverinfo="text",
+        showscale=False,
+    )
+    figure.update_xaxes(
+        tickvals=columns, ticktext=[f"{lam:g}" for lam in data.lambdas], side="top", showgrid=False, ticks="",
+        title={"text": "λ", "standoff": 2}, zeroline=False, range=[-0.5, len(columns) - 0.5],
+    )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False, automargin=True,
+        zeroline=False, ticks="",
+    )  # fmt: skip
+    figure.update_layout(meta={"dark_colorscale": DARK}, margin={"t": 44, "b": 8})
+    for row, column in enumerate(data.chosen):
+        if column is not None:
+            box = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.46, "y1": row + 0.46}
+            figure.add_shape(type="rect", **box, line={"color": style.PALETTE[1], "width": 2.5})
+    return figure
+
+
+def _texts(data: RegretData) -> list[list[str]]:
+    def text(value: float, mark: str) -> str:
+        number = "" if np.isnan(value) else f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+        return "<br>".join(part for part in (number, mark) if part)
+
+    return [
+        [text(value, mark) for value, mark in zip(row, marks, strict=True)]
+        for row, marks in zip(data.points, data.marks, strict=True)
+    ]
+
+
+def _hovers(data: RegretData) -> list[list[str]]:
+    def text(cell: tuple[str, str], lam: float, value: float) -> str:
+        lost = "nothing measured" if np.isnan(value) else f"{value:.2f} points below the chosen λ"
+        return f"{style.safe(cell[0])}, {style.safe(cell[1])}<br>λ {lam:g}: {lost}"
+
+    return [
+        [text(cell, lam, value) for lam, value in zip(data.lambdas, row, strict=True)]
+        for cell, row in zip(data.cells, data.points, strict=True)
+    ]

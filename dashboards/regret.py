@@ -1,0 +1,211 @@
+"""What a λ costs against the λ one would have chosen, and what it would cost if λ did nothing.
+
+Noise alone makes regret: the best of several equal λ looks better than the rest. So every measure has
+its null: the same measure after the labels of λ were permuted within each (cell, seed).
+"""
+# B permutations, C cells, S seeds, L lambdas
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+WINDOW_EPS: Final = 0.01
+"""A λ is inside the window when it loses at most this accuracy (1 point)."""
+MEASURES: Final = ("fixed_mean", "fixed_max", "worst", "width")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grid:
+    """The labelled trials of a grid as arrays; NaN where nothing was measured."""
+
+    cells: tuple[tuple[str, str], ...]
+    """(architecture, dataset), each with at least one measured trial."""
+    lambdas: Floats
+    """Ascending."""
+    seeds: tuple[int, ...]
+    val_CSL: Floats
+    test_CSL: Floats
+    floor_CS: Floats
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measures:
+    """The measures of one labelling, or of B of them along the first axis. Accuracies, not points."""
+
+    chosen_BC: Indices
+    """Index of the λ with the best mean validation accuracy; ties go to the smaller λ."""
+    regret_BCL: Floats
+    """Test accuracy lost to the chosen λ; negative where test disagrees with validation."""
+    fixed_B: Indices
+    """Index of the one λ for all cells that loses least on validation."""
+    fixed_mean_B: Floats
+    """Test regret of that λ, mean over cells."""
+    fixed_max_B: Floats
+    """Test regret of that λ in its worst cell."""
+    worst_B: Floats
+    """Regret of each cell's worst λ, mean over cells: how much λ can matter on this grid."""
+    width_B: Floats
+    """Median over cells of log10(λ_hi / λ_lo) of the widest run of λ within `WINDOW_EPS`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Null:
+    """One measure beside what it would be if λ did nothing."""
+
+    observed: float
+    mean: float
+    low: float
+    """2.5 % quantile of the permuted values."""
+    high: float
+    """97.5 % quantile."""
+    p_more: float
+    """Share of labellings (the real one included) with a measure at least as large."""
+
+
+def make_grid(points: pd.DataFrame) -> Grid:
+    """Arrange scored rows by (cell, seed, λ).
+
+    Args:
+        points: Rows of `statistics.at_best_settings`; those without both accuracies become NaN.
+    """
+    both = points.dropna(subset=["val", "test"])
+    pairs = list(zip(both["architecture"].astype(str), both["dataset"].astype(str), strict=True))
+    cells = tuple(sorted(set(pairs)))
+    lambdas, seeds = np.unique(both["lambda"].to_numpy(dtype=float)), np.unique(both["seed"])
+    shape = (len(cells), len(seeds), len(lambdas))
+    order = pd.MultiIndex.from_product([range(len(cells)), seeds, lambdas])
+    number = {cell: index for index, cell in enumerate(cells)}
+    by = [
+        np.array([number[pair] for pair in pairs], dtype=int),
+        both["seed"].to_numpy(),
+        both["lambda"].to_numpy(),
+    ]
+    means = both[["val", "test", "floor"]].groupby(by).mean().reindex(order)
+    val, test, floor = (means[name].to_numpy(dtype=float).reshape(shape) for name in ("val", "test", "floor"))
+    return Grid(
+        cells=cells,
+        lambdas=lambdas,
+        seeds=tuple(int(seed) for seed in seeds),
+        val_CSL=val,
+        test_CSL=test,
+        floor_CS=mean_of(floor, axis=2),
+    )
+
+
+def mean_of(values: Floats, axis: int) -> Floats:
+    """Mean of what is there along an axis; NaN (and no warning) where nothing is."""
+    n = np.isfinite(values).sum(axis=axis)
+    return np.where(n > 0, np.nansum(values, axis=axis) / np.maximum(n, 1), np.nan)
+
+
+def measure(val_BCL: Floats, test_BCL: Floats, lambdas: Floats) -> Measures:
+    """Every measure of B labellings at once.
+
+    Args:
+        val_BCL: Validation accuracy, mean over seeds; NaN where missing, not for a whole cell.
+        test_BCL: Test accuracy, NaN in the same places.
+        lambdas: (L,), ascending.
+    """
+    # Rounded, since equal accuracies may differ in the last bit once averaged, and ties have a rule.
+    known_BCL = np.where(np.isnan(val_BCL), -np.inf, np.round(val_BCL, 12))
+    chosen_BC = known_BCL.argmax(axis=2)
+    best_BC1 = np.take_along_axis(test_BCL, chosen_BC[..., None], axis=2)
+    regret_BCL = best_BC1 - test_BCL
+    fixed_B = _fixed(np.round(known_BCL.max(axis=2, keepdims=True) - val_BCL, 12))
+    at_fixed_BC = np.take_along_axis(regret_BCL, fixed_B[:, None, None], axis=2)[..., 0]
+    return Measures(
+        chosen_BC=chosen_BC,
+        regret_BCL=regret_BCL,
+        fixed_B=fixed_B,
+        fixed_mean_B=mean_of(at_fixed_BC, axis=1),
+        fixed_max_B=np.where(np.isnan(at_fixed_BC), -np.inf, at_fixed_BC).max(axis=1),
+        worst_B=np.where(np.isnan(regret_BCL), -np.inf, regret_BCL).max(axis=2).mean(axis=1),
+        width_B=np.median(_widths(regret_BCL, lambdas), axis=1),
+    )
+
+
+def _fixed(val_regret_BCL: Floats) -> Indices:
+    # A λ measured in easy cells only would look cheap: only the most widely measured ones compete.
+    n_BL = np.isfinite(val_regret_BCL).sum(axis=1)
+    widely_BL = n_BL == n_BL.max(axis=1, keepdims=True)
+    mean_BL = np.round(mean_of(val_regret_BCL, axis=1), 12)
+    return np.where(widely_BL, mean_BL, np.inf).argmin(axis=1)
+
+
+def _widths(regret_BCL: Floats, lambdas: Floats) -> Floats:
+    inside_BCL = np.nan_to_num(regret_BCL, nan=np.inf) <= WINDOW_EPS + 1e-12
+    width_BC = np.zeros(inside_BCL.shape[:2])
+    start_BC = np.full(inside_BCL.shape[:2], np.nan)
+    for index, lam in enumerate(lambdas):
+        if lam <= 0:  # λ = 0 is infinitely many decades away
+            continue
+        start_BC = np.where(np.isnan(start_BC), np.log10(lam), start_BC)
+        start_BC = np.where(inside_BCL[:, :, index], start_BC, np.nan)
+        width_BC = np.fmax(width_BC, np.log10(lam) - start_BC)
+    return width_BC
+
+
+def observe(grid: Grid) -> Measures:
+    """The measures of the real labels (B = 1)."""
+    return measure(mean_of(grid.val_CSL, axis=1)[None], mean_of(grid.test_CSL, axis=1)[None], grid.lambdas)
+
+
+def permute(grid: Grid, permutations: int = 500, seed: int = 0) -> Measures:
+    """The measures after permuting λ's labels within each (cell, seed); holes stay where they are.
+
+    Validation and test of a trial move together: it is the label that is wrong, not the trial.
+    """
+    rng = np.random.default_rng(seed)
+    sums = np.zeros((2, permutations, len(grid.cells), len(grid.lambdas)))
+    n_CL = np.isfinite(grid.test_CSL).sum(axis=1)
+    for c in range(len(grid.cells)):
+        for s in range(len(grid.seeds)):
+            (there,) = np.nonzero(np.isfinite(grid.test_CSL[c, s]))
+            shuffled = there[rng.random((permutations, len(there))).argsort(axis=1)]
+            sums[0, :, c, there] += grid.val_CSL[c, s][shuffled].T
+            sums[1, :, c, there] += grid.test_CSL[c, s][shuffled].T
+    means = np.where(n_CL > 0, sums / np.maximum(n_CL, 1), np.nan)
+    return measure(means[0], means[1], grid.lambdas)
+
+
+def nulls(observed: Measures, permuted: Measures) -> dict[str, Null]:
+    """Each of `MEASURES` beside its null, in accuracy (`width` in decades)."""
+    found = {}
+    for name in MEASURES:
+        real = float(getattr(observed, f"{name}_B")[0])
+        values = getattr(permuted, f"{name}_B")
+        low, high = np.quantile(values, [0.025, 0.975])
+        found[name] = Null(
+            observed=real,
+            mean=float(values.mean()),
+            low=float(low),
+            high=float(high),
+            p_more=float((1 + (values >= real - 1e-12).sum()) / (1 + len(values))),
+        )
+    return found
+
+
+def new_seed_test(grid: Grid) -> Floats:
+    """Test accuracy of a seed at the λ chosen on the validation accuracy of the *other* seeds.
+
+    Choosing λ and reporting it on the same training runs flatters their luck; this does not.
+
+    Returns:
+        (C,), mean over seeds; NaN for cells with fewer than two seeds.
+    """
+    tests_CS = np.full(grid.test_CSL.shape[:2], np.nan)
+    for s in range(len(grid.seeds)):
+        others_CL = mean_of(np.delete(grid.val_CSL, s, axis=1), axis=1)
+        # Only a λ that this seed has run can be reported for it.
+        others_CL = np.where(np.isnan(grid.test_CSL[:, s]) | np.isnan(others_CL), -np.inf, others_CL)
+        chosen_C = np.round(others_CL, 12).argmax(axis=1)
+        possible_C = np.isfinite(others_CL.max(axis=1))
+        tests_C = np.take_along_axis(grid.test_CSL[:, s], chosen_C[:, None], axis=1)[:, 0]
+        tests_CS[:, s] = np.where(possible_C, tests_C, np.nan)
+    return mean_of(tests_CS, axis=1)

@@ -1,0 +1,175 @@
+"""One self-contained HTML page per study: opens from disk, mails, needs no network and no server."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from dashboards.figures import style
+from dashboards.figures.accuracy import accuracy_data, draw_accuracy
+from dashboards.figures.proxy import draw_proxy, proxy_data
+from dashboards.figures.regret import draw_regret, regret_data
+from dashboards.figures.terms import draw_terms, terms_data
+from dashboards.results import PENDING, Results, read_results
+from dashboards.statistics import CELL
+from dashboards.summary import Json, numbers
+from dashboards.verdict import key_figures, signed, verdict, warnings
+from lejepa_core.errors import LejepaError
+from lejepa_platform.storage import write_bytes, write_json
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+TRIAL_COLUMNS: Final = {
+    "architecture": "architecture",
+    "dataset": "data set",
+    "lambda": "λ",
+    "seed": "seed",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+    "outcome": "outcome",
+    "val/linear_top1": "val linear",
+    "test/linear_top1": "test linear",
+    "test/knn_top1": "test k-NN",
+    "train/loss": "loss",
+    "geometry/effective_rank": "eff. rank",
+    "seconds": "seconds",
+    "key": "trial key",
+}
+
+
+def summarise(results: Results) -> Json:
+    """The numbers and sentences of a study.
+
+    Args:
+        results: From `read_results`.
+
+    Returns:
+        What `summary.json` holds: see `summary.numbers`, and `verdict`, `warnings`, `notes` in words.
+    """
+    found = numbers(results)
+    return {"verdict": verdict(found), "warnings": warnings(found), **found, "notes": list(results.notes)}
+
+
+def write_report(study: Path) -> Json:
+    """Write `summary.json` and `report.html` into a study folder, each replaced in one step.
+
+    Returns:
+        The summary.
+
+    Raises:
+        StudyError: The folder holds no study.
+        StorageError: The folder cannot be written.
+    """
+    results = read_results(study)
+    summary = summarise(results)
+    page = render(results, summary)
+    write_json(study / "summary.json", summary)
+    write_bytes(study / "report.html", page.encode())
+    return summary
+
+
+def render(results: Results, summary: Json) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"percent": _percent, "points": signed, "number": _number, "duration": _duration}
+    return environment.get_template("report.html").render(
+        summary=summary,
+        key_figures=key_figures(summary),
+        now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        study=results.study,
+        grid=not results.searched,
+        settings={name: _setting(value) for name, value in sorted(results.config.items())},
+        figures=_figures(results, summary),
+        architectures=_legend(results.trials),
+        failures=_failures(results.trials),
+        pending=summary["counts"].get(PENDING, 0),
+        trials=results.trials[list(TRIAL_COLUMNS)].to_dict("records"),
+        trial_columns=TRIAL_COLUMNS,
+        tuned=bool(results.trials.duplicated([*CELL, "lambda", "seed"]).any()),
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
+    trials = results.trials
+    figures = {
+        "accuracy": _panels(draw_accuracy(p) for p in accuracy_data(trials, results.searched)),
+        "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
+        "terms": _panels(draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]))),
+        "regret": [],
+    }
+    if len(summary["regret_per_lambda"]) > 1:
+        figures["regret"] = _panels([draw_regret(regret_data(trials))])
+    return figures
+
+
+def _panels(figures: Iterable[go.Figure]) -> list[Markup]:
+    # Inside <script> only "<" can end the element early; names come from folders.
+    return [Markup(figure.to_json().replace("<", "\\u003c")) for figure in figures]
+
+
+def _legend(trials: pd.DataFrame) -> list[Json]:
+    names = sorted(trials["architecture"].unique())
+    return [{"name": name, "colour": style.colour(i), "dash": style.dash(i)} for i, name in enumerate(names)]
+
+
+def _failures(trials: pd.DataFrame) -> list[dict[Any, Any]]:
+    failed = trials[~trials["outcome"].isin(["ok", PENDING])]
+    return failed.sort_values("outcome", kind="stable").to_dict("records")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.1%}".replace("%", " %")
+
+
+def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list) and all(not isinstance(item, list | dict) for item in value):
+        return ", ".join(_number(item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`lejepa report STUDY [--json]`.
+
+    Returns:
+        0, or 2 after an error a person can act on.
+    """
+    parser = argparse.ArgumentParser(prog="lejepa report", description="Write a study's report as one page.")
+    parser.add_argument("study", type=Path, help="folder of the study")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    arguments = parser.parse_args(argv)
+    try:
+        summary = write_report(arguments.study)
+    except LejepaError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
+    else:
+        print(summary["verdict"], *summary["warnings"], sep="\n")
+        print(arguments.study / "report.html")
+    return 0

@@ -1,0 +1,254 @@
+"""The numbers of a report as one JSON object: what `summary.json` holds and every sentence is made from.
+
+Accuracies are fractions; whatever ends in `_points` is a difference in percentage points.
+"""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from dashboards.regret import Grid, Measures, Null, make_grid, mean_of, new_seed_test, nulls, observe, permute
+from dashboards.results import PENDING, Results
+from dashboards.statistics import (
+    CELL,
+    MEASURED,
+    Interval,
+    RankCorrelation,
+    agreements,
+    at_best_settings,
+    choose,
+    column,
+    labelled,
+    pooled_intervals,
+    rank_agreement,
+    score,
+    t_interval,
+)
+
+Json = dict[str, Any]
+PERMUTATIONS: Final = 500
+MIN_UNITS: Final = 3
+"""Cells, or seeds if the cells are fewer, that an interval of the gain needs."""
+
+
+def numbers(results: Results) -> Json:
+    """Everything the report says in numbers.
+
+    Args:
+        results: From `read_results`; may be unfinished, unlabelled or searched.
+
+    Returns:
+        A JSON-serialisable object; what cannot be said is null, with the reason beside it.
+    """
+    scored = score(results.trials)
+    with_labels = labelled(scored)
+    usable = scored[scored["dataset"].isin(with_labels)]
+    points = usable if results.searched else at_best_settings(usable)
+    grid = make_grid(points)
+    pairs = agreements(scored)
+    judged: Json = {"fixed": None, "regret_per_lambda": [], "worst": None, "window": None, "null": None}
+    if grid.cells and not results.searched:
+        judged = _judge(grid)
+    return plain(
+        {
+            "name": results.name,
+            "search": str(results.config.get("search", "grid")),
+            "labelled_datasets": list(with_labels),
+            "unlabelled_datasets": unlabelled(scored),
+            "counts": _counts(results),
+            "lambdas": _lambdas(results.trials),
+            "seeds": int(results.trials["seed"].nunique()),
+            "gain": _gain(points),
+            **judged,
+            "cells": _cells(points, grid, pairs, results.searched),
+            "agreement": _agreement(usable, pairs),
+            "cost": _cost(results.trials),
+        }
+    )
+
+
+def plain(value: Any) -> Any:
+    """The same value in JSON's own types, every NaN and infinity as null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def unlabelled(scored: pd.DataFrame) -> list[str]:
+    """Data sets with finished trials but not one accuracy."""
+    finished = set(scored.loc[scored["outcome"].isin(MEASURED), "dataset"])
+    return sorted(finished - set(labelled(scored)))
+
+
+def _counts(results: Results) -> dict[str, int]:
+    counts = {str(name): int(n) for name, n in results.trials["outcome"].value_counts().sort_index().items()}
+    if results.unstarted:
+        counts[PENDING] = counts.get(PENDING, 0) + results.unstarted
+    return counts
+
+
+def _lambdas(trials: pd.DataFrame) -> Json:
+    values = sorted(float(value) for value in trials["lambda"].dropna().unique())
+    positive = [value for value in values if value > 0]
+    return {
+        "values": values,
+        "decades": math.log10(positive[-1] / positive[0]) if positive else None,
+    }
+
+
+def _gain(points: pd.DataFrame) -> Json | None:
+    """Test accuracy at the chosen λ above the randomly initialised backbone."""
+    cells = choose(points).dropna(subset=["floor"])
+    if not len(cells):
+        return None
+    seeds = points.merge(cells[[*CELL, "lambda", "learning_rate", "weight_decay"]])
+    by_seed = (seeds["test"] - seeds["floor"]).groupby(seeds["seed"]).mean().dropna()
+    unit = "cells" if len(cells) >= MIN_UNITS else "seeds"
+    values = (cells["test"] - cells["floor"]) if unit == "cells" else by_seed
+    interval = t_interval([100 * float(value) for value in values], MIN_UNITS)
+    mean = 100 * float((cells["test"] - cells["floor"]).mean())
+    return {
+        "mean_points": mean,
+        "low_points": interval.low,
+        "high_points": interval.high,
+        "unit": unit,
+        "n": interval.n,
+        "cells": len(cells),
+        "note": _gain_note(interval, len(cells), unit),
+    }
+
+
+def _gain_note(interval: Interval, cells: int, unit: str) -> str:
+    if interval.low is None:
+        some = f"{_plural(cells, 'cell')} and {_plural(interval.n, 'seed')}"
+        return f"{some}: too few for an interval"
+    over = f"over {_plural(interval.n, unit[:-1])}"
+    return f"{over}, so few that it is wide" if interval.n < 6 else over
+
+
+def _plural(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def _judge(grid: Grid) -> Json:
+    real = observe(grid)
+    enough = len(grid.seeds) >= 2 and len(grid.lambdas) >= 2
+    shuffled = permute(grid, PERMUTATIONS) if enough else None
+    beside = nulls(real, shuffled) if shuffled else {}
+    fixed = int(real.fixed_B[0])
+    at_fixed = real.regret_BCL[0, :, fixed]
+    return {
+        "fixed": {
+            "lambda": grid.lambdas[fixed],
+            "mean_regret_points": 100 * real.fixed_mean_B[0],
+            "max_regret_points": 100 * real.fixed_max_B[0],
+            "worst_cell": list(grid.cells[int(np.nanargmax(at_fixed))]),
+            "cells": int(np.isfinite(at_fixed).sum()),
+            "null_mean": _beside(beside.get("fixed_mean"), 100),
+            "null_max": _beside(beside.get("fixed_max"), 100),
+        },
+        "worst": {"regret_points": 100 * real.worst_B[0], "null": _beside(beside.get("worst"), 100)},
+        "window": {"decades": real.width_B[0], "eps_points": 1.0, "null": _beside(beside.get("width"), 1)},
+        "regret_per_lambda": _per_lambda(grid, real, shuffled),
+        "null": {
+            "permutations": PERMUTATIONS if enough else 0,
+            "note": "" if enough else "one seed or one λ: permuting labels within a seed changes nothing",
+        },
+    }
+
+
+def _beside(null: Null | None, scale: float) -> Json | None:
+    if null is None:
+        return None
+    return {"mean": scale * null.mean, "low": scale * null.low, "high": scale * null.high, "p": null.p_more}
+
+
+def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None) -> list[Json]:
+    rows = []
+    for index, lam in enumerate(grid.lambdas):
+        column_C = 100 * real.regret_BCL[0, :, index]
+        expected = None
+        if shuffled is not None:
+            expected = 100 * float(np.nanmean(mean_of(shuffled.regret_BCL[:, :, index], axis=1)))
+        rows.append(
+            {
+                "lambda": lam,
+                "mean_points": float(mean_of(column_C, axis=0)),
+                "max_points": float(np.nanmax(column_C)),
+                "null_mean_points": expected,
+                "cells": int(np.isfinite(column_C).sum()),
+            }
+        )
+    return rows
+
+
+def _cells(
+    points: pd.DataFrame, grid: Grid, pairs: dict[tuple[str, str], RankCorrelation], searched: bool
+) -> list[Json]:
+    chosen = choose(points)
+    if not searched:
+        chosen = chosen.merge(pooled_intervals(points)[[*CELL, "lambda", "low", "high"]], how="left")
+    held_out = dict(zip(grid.cells, new_seed_test(grid), strict=True)) if not searched else {}
+    return [_cell(row, points, pairs, held_out) for row in chosen.to_dict("records")]
+
+
+def _cell(
+    row: dict[Any, Any],
+    points: pd.DataFrame,
+    pairs: dict[tuple[str, str], RankCorrelation],
+    held_out: dict[tuple[str, str], float],
+) -> Json:
+    name = (str(row["architecture"]), str(row["dataset"]))
+    own = points[(points["architecture"] == name[0]) & (points["dataset"] == name[1])]
+    lambdas = own.loc[own["test"].notna(), "lambda"]
+    there = own[(own["lambda"] == row["lambda"]) & own["outcome"].isin(MEASURED)]
+    edge = {lambdas.min(): "low", lambdas.max(): "high"}.get(row["lambda"]) if lambdas.nunique() > 1 else None
+    agreement = pairs.get(name, RankCorrelation(agreement=None, n=0))
+    return {
+        "architecture": name[0],
+        "dataset": name[1],
+        "lambda": row["lambda"],
+        "learning_rate": row["learning_rate"],
+        "weight_decay": row["weight_decay"],
+        "edge": edge,
+        "seeds": row["n"],
+        "test": row["test"],
+        "test_low": row.get("low"),
+        "test_high": row.get("high"),
+        "test_new_seed": held_out.get(name),
+        "knn_test": float(column(there, "test/knn_top1").mean()),
+        "floor": row["floor"],
+        "gain_points": 100 * (row["test"] - row["floor"]),
+        "collapsed": int((there["outcome"] == "collapsed").sum()),
+        "agreement": agreement.agreement,
+        "agreement_n": agreement.n,
+    }
+
+
+def _agreement(usable: pd.DataFrame, pairs: dict[tuple[str, str], RankCorrelation]) -> Json:
+    within = [pair.agreement for pair in pairs.values() if pair.agreement is not None]
+    pooled = rank_agreement(usable["loss"], usable["test"])
+    return {
+        "within_mean": sum(within) / len(within) if within else None,
+        "within_cells": len(within),
+        "pooled": pooled.agreement,
+        "pooled_n": pooled.n,
+    }
+
+
+def _cost(trials: pd.DataFrame) -> Json:
+    timed = trials.dropna(subset=["seconds"])
+    rows = timed.groupby("architecture")["seconds"].agg(["count", "sum", "mean"]).sort_values("sum")
+    return {
+        "seconds": float(timed["seconds"].sum()),
+        "architectures": [
+            {"architecture": name, "trials": int(n), "seconds": total, "seconds_per_trial": mean}
+            for name, n, total, mean in rows[::-1].itertuples(name=None)
+        ],
+    }

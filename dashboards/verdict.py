@@ -1,0 +1,206 @@
+"""Sentences made from the numbers: the verdict, its key figures, and what a reader must be warned of."""
+
+from dataclasses import dataclass
+
+from dashboards.summary import Json
+
+MISSING = ("pending", "stopped", "oom", "timeout", "error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyFigure:
+    """One number at the top of the page."""
+
+    value: str
+    label: str
+    detail: str
+
+
+def verdict(numbers: Json) -> str:
+    """What the study found, in one sentence, with how sure that is.
+
+    Args:
+        numbers: From `summary.numbers`.
+    """
+    if not numbers["cells"]:
+        return _without_accuracies(numbers)
+    if numbers["search"] != "grid":
+        return f"{_scope(numbers)}, {_gain(numbers)}; {_search_cells(numbers)}; {_ended(numbers)}."
+    parts = [f"{_scope(numbers)}, {_gain(numbers)}", _fixed(numbers), _matters(numbers), _ended(numbers)]
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _scope(numbers: Json) -> str:
+    values = numbers["lambdas"]["values"]
+    if len(values) == 1:
+        return f"At the only λ, {values[0]:g}"
+    verb = "Searching" if numbers["search"] != "grid" else "Over"
+    return f"{verb} λ {values[0]:.3g}–{values[-1]:.3g} ({numbers['lambdas']['decades'] or 0:.1f} decades)"
+
+
+def _gain(numbers: Json) -> str:
+    gain = numbers["gain"]
+    if gain is None:
+        best = [cell["test"] for cell in numbers["cells"]]
+        return (
+            f"the λ chosen on validation reaches {sum(best) / len(best):.1%} on test (no floor was measured)"
+        )
+    points = gain["mean_points"]
+    does = f"beats a randomly initialised backbone by {points:.1f}" if points >= 0 else f"stays {-points:.1f}"
+    what = "points" if points >= 0 else "points below a randomly initialised backbone"
+    subject = "the model" if len(numbers["lambdas"]["values"]) == 1 else "the λ chosen on validation"
+    return f"{subject} {does} {what} on test ({interval(numbers)})"
+
+
+def interval(numbers: Json) -> str:
+    """The interval of the gain, or why there is none."""
+    gain = numbers["gain"]
+    if gain["low_points"] is None:
+        return str(gain["note"])
+    return f"95 % CI {signed(gain['low_points'])} to {signed(gain['high_points'])} {gain['note']}"
+
+
+def signed(points: float, digits: int = 1) -> str:
+    """A number with a true minus sign, and no minus zero."""
+    text = f"{points:.{digits}f}"
+    return text.replace("-", "" if float(text) == 0 else "−")
+
+
+def _fixed(numbers: Json) -> str:
+    fixed = numbers["fixed"]
+    if not fixed or fixed["cells"] < 2 or len(numbers["lambdas"]["values"]) < 2:
+        return ""
+    null = fixed["null_mean"]
+    chance = f" ({signed(null['mean'])} if λ did nothing)" if null else ""
+    return (
+        f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells loses "
+        f"{signed(fixed['mean_regret_points'])} points on average{chance} "
+        f"and at most {signed(fixed['max_regret_points'])}"
+    )
+
+
+def _matters(numbers: Json) -> str:
+    worst = numbers["worst"]
+    if not worst or len(numbers["lambdas"]["values"]) < 2:
+        return ""
+    text = f"the worst λ costs {signed(worst['regret_points'])} points"
+    null = worst["null"]
+    if null is None:
+        return f"{text} (one seed: no telling how much of that is noise)"
+    expected = f"{signed(null['mean'])} if λ did nothing, p = {null['p']:.2g}"
+    return f"{text} ({expected})" if null["p"] <= 0.05 else f"{text}, no more than noise would ({expected})"
+
+
+def _search_cells(numbers: Json) -> str:
+    cells = numbers["cells"]
+    if len(cells) == 1:
+        return f"best λ from search: {cells[0]['lambda']:.3g}"
+    lambdas = [cell["lambda"] for cell in cells]
+    return f"best λ from search: {min(lambdas):.3g} to {max(lambdas):.3g} over {len(cells)} cells"
+
+
+def _without_accuracies(numbers: Json) -> str:
+    total = sum(numbers["counts"].values())
+    if numbers["unlabelled_datasets"]:
+        return (
+            f"{_scope(numbers)}, no accuracy can be measured, since the images have no labels; "
+            f"the page shows the loss terms and the effective rank instead; {_ended(numbers)}."
+        )
+    if numbers["counts"].get("pending", 0) == total:
+        return f"No trial has finished yet: 0 of {total}."
+    return f"No trial has an accuracy to report; {_ended(numbers)}."
+
+
+def _ended(numbers: Json) -> str:
+    counts = numbers["counts"]
+    total, fine = sum(counts.values()), counts.get("ok", 0)
+    others = ", ".join(f"{n} {name}" for name, n in counts.items() if name != "ok")
+    return f"{fine} of {total} trials ended ok" + (f" ({others})" if others else "")
+
+
+def key_figures(numbers: Json) -> list[KeyFigure]:
+    """The numbers to see first; fewer when there is less to say."""
+    figures = []
+    gain, fixed, worst, counts = (numbers[name] for name in ("gain", "fixed", "worst", "counts"))
+    if gain:
+        sign = "+" if gain["mean_points"] > 0 else ""
+        figures.append(
+            KeyFigure(
+                value=f"{sign}{signed(gain['mean_points'])} pts",
+                label="over random initialisation",
+                detail=interval(numbers),
+            )
+        )
+    if numbers["cells"]:
+        figures.append(_chosen_figure(numbers))
+    if fixed and fixed["cells"] > 1:
+        figures.append(
+            KeyFigure(
+                value=f"{signed(fixed['max_regret_points'])} pts",
+                label=f"most lost with λ = {fixed['lambda']:g} everywhere",
+                detail=_null_words(fixed["null_max"]),
+            )
+        )
+    if worst and len(numbers["lambdas"]["values"]) > 1:
+        figures.append(
+            KeyFigure(
+                value=f"{signed(worst['regret_points'])} pts",
+                label="lost with the worst λ, mean over cells",
+                detail=_null_words(worst["null"]),
+            )
+        )
+    total = sum(counts.values())
+    others = ", ".join(f"{n} {name}" for name, n in counts.items() if name != "ok")
+    figures.append(KeyFigure(value=f"{counts.get('ok', 0)} / {total}", label="trials ok", detail=others))
+    return figures
+
+
+def _chosen_figure(numbers: Json) -> KeyFigure:
+    lambdas = sorted({cell["lambda"] for cell in numbers["cells"]})
+    value = f"{lambdas[0]:.3g}" if len(lambdas) == 1 else f"{lambdas[0]:.3g} – {lambdas[-1]:.3g}"
+    edges = sum(cell["edge"] is not None for cell in numbers["cells"])
+    at_edge = f", {edges} at the edge of the grid" if edges and numbers["search"] == "grid" else ""
+    n = len(numbers["cells"])
+    return KeyFigure(value=value, label="best λ", detail=f"{n} cell{'s' * (n != 1)}{at_edge}")
+
+
+def _null_words(null: Json | None) -> str:
+    if null is None:
+        return "one seed: no telling from noise"
+    return f"if λ did nothing: {signed(null['mean'])} ({signed(null['low'])} to {signed(null['high'])})"
+
+
+def warnings(numbers: Json) -> list[str]:
+    """What limits the conclusions, most limiting first; empty if nothing does."""
+    cells, counts = numbers["cells"], numbers["counts"]
+    found = []
+    if numbers["search"] != "grid":
+        found.append("λ was searched: this is the best λ from search; stability claims come from a grid.")
+    if numbers["seeds"] == 1 and cells:
+        found.append("There is one seed: nothing here tells an effect of λ from the luck of a run.")
+    elif numbers["gain"] and numbers["gain"]["low_points"] is None:
+        found.append(f"{numbers['gain']['note'].capitalize()} of the gain.")
+    edges = [cell for cell in cells if cell["edge"]]
+    if edges and numbers["search"] == "grid":
+        found.append(
+            f"In {len(edges)} of {len(cells)} cells the best λ is at the edge of the grid: "
+            "a better one may lie outside."
+        )
+    collapsed_best = sum(cell["collapsed"] > 0 for cell in cells)
+    if counts.get("diverged"):
+        found.append(
+            f"{counts['diverged']} trials diverged; they count as chance accuracy and as the worst loss."
+        )
+    if counts.get("collapsed"):
+        best = f" ({collapsed_best} cells chose such a λ)" if collapsed_best else ""
+        found.append(
+            f"{counts['collapsed']} trials collapsed{best}; they keep the accuracy that was measured."
+        )
+    missing = [f"{counts[name]} {name}" for name in MISSING if counts.get(name)]
+    if missing:
+        found.append(
+            f"Values are missing: {', '.join(missing)}. Holes are drawn as holes, with n beside them."
+        )
+    if cells and numbers["unlabelled_datasets"]:
+        found.append(f"Without labels, so without accuracies: {', '.join(numbers['unlabelled_datasets'])}.")
+    return found

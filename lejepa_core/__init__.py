@@ -1,0 +1,1 @@
+"""LeJEPA: the method. Loss, encoder, views, data, pretraining and evaluation."""

@@ -1,0 +1,103 @@
+"""The named datasets, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetSpec:
+    """What is known about a dataset before it is read.
+
+    Attributes:
+        name: What a person types.
+        title: One line for a listing.
+        classes: Number of classes.
+        native_size: Height and width of every image, in pixels.
+        counts: Images of each split; a split that the source lacks is carved out of its train split.
+        mean: Mean of red, green, blue over the train split, pixels in 0..1.
+        std: Standard deviation likewise.
+        flip: Whether a horizontal flip leaves the class unchanged.
+        bundled: Whether the images come with the installed packages.
+        licence: Licence of the images.
+        source: Who made them.
+        how_to_get: What to do when they are absent.
+    """
+
+    name: str
+    title: str
+    classes: int
+    native_size: int
+    counts: Mapping[str, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    flip: bool
+    bundled: bool
+    licence: str
+    source: str
+    how_to_get: str
+
+
+_BUNDLED = "comes with the installation"
+
+_SPECS = (
+    DatasetSpec(
+        name="digits",
+        title="handwritten digits, 8x8 grey",
+        classes=10,
+        native_size=8,
+        counts={"train": 1078, "val": 270, "test": 449},
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        flip=False,
+        bundled=True,
+        licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
+        source="Alpaydin and Kaynak 1998, test half of UCI Optical Recognition of Handwritten Digits",
+        how_to_get=_BUNDLED,
+    ),
+    DatasetSpec(
+        name="patches",
+        title="32x32 patches of 12 photographs; which one is each from?",
+        classes=12,
+        native_size=32,
+        counts={"train": 1440, "val": 360, "test": 720},
+        mean=(0.5, 0.5, 0.5),
+        std=(0.1765, 0.1765, 0.1765),
+        flip=True,
+        bundled=True,
+        licence="public domain, CC0 or CC BY, per photograph: README.txt of each package's image folder",
+        source="photographs shipped with scikit-image and scikit-learn",
+        how_to_get=_BUNDLED,
+    ),
+    DatasetSpec(
+        name="cifar10",
+        title="CIFAR-10: tiny photographs of 10 kinds of things",
+        classes=10,
+        native_size=32,
+        counts={"train": 45_000, "val": 5_000, "test": 10_000},
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        flip=True,
+        bundled=False,
+        licence="none stated; free for research",
+        source="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
+        how_to_get="lejepa datasets get cifar10 --root DIR",
+    ),
+    DatasetSpec(
+        name="cifar100",
+        title="CIFAR-100: tiny photographs of 100 kinds of things",
+        classes=100,
+        native_size=32,
+        counts={"train": 45_000, "val": 5_000, "test": 10_000},
+        mean=(0.5071, 0.4867, 0.4408),
+        std=(0.2675, 0.2565, 0.2761),
+        flip=True,
+        bundled=False,
+        licence="none stated; free for research",
+        source="Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images",
+        how_to_get="lejepa datasets get cifar100 --root DIR",
+    ),
+)
+
+DATASETS: Final[Mapping[str, DatasetSpec]] = {spec.name: spec for spec in _SPECS}
+"""Every dataset that has a name of its own; `folder:PATH` stands for a person's own images."""

@@ -1,0 +1,129 @@
+"""A timm backbone with LeJEPA's projector on top."""
+
+# V views, N samples, C channels (3), S side, F features, D dims
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lejepa_core.architectures import ArchitectureSpec, check_size, find_architecture
+from lejepa_core.errors import SettingError
+from lejepa_core.random import derive_seed
+from lejepa_core.settings import PretrainSettings
+
+
+class Encoder(nn.Module):
+    """Backbone (images to embeddings, which probes see) and projector (to projections, which the loss sees)."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        features: int,
+        hidden: int,
+        depth: int,
+        dim: int,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        """Put an MLP of `depth` linear layers, with BatchNorm and ReLU between them, on a backbone.
+
+        Args:
+            backbone: (N, 3, S, S) -> (N, features).
+            features: Width of the embeddings.
+            hidden: Width of the projector's hidden layers.
+            depth: Linear layers in the projector.
+            dim: Width of the projections.
+            memory_format: Of the images that the backbone sees, and of its weights.
+        """
+        super().__init__()
+        self.memory_format = memory_format
+        self.backbone = backbone.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self.features = features
+        self.projector = _projector(features, hidden, depth, dim)
+
+    def forward(self, views: Sequence[Float[Tensor, "v n 3 s s"]]) -> Float[Tensor, "views n d"]:
+        """Projections of views, given as one batch per image size; the order of the views is kept."""
+        samples = views[0].shape[1]
+        # One pass per size: BatchNorm must not mix global and local statistics.
+        embeddings = [self.embed(batch.flatten(0, 1)) for batch in views]
+        z: Tensor = self.projector(torch.cat(embeddings))
+        return z.view(-1, samples, z.shape[-1])
+
+    def embed(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n f"]:
+        """Embeddings of images."""
+        embeddings: Tensor = self.backbone(images.contiguous(memory_format=self.memory_format))
+        return embeddings
+
+
+def build_encoder(settings: PretrainSettings) -> Encoder:
+    """The encoder of a trial with its initial weights, a function of (architecture, sizes, seed) alone.
+
+    Args:
+        settings: Names the architecture, the projector, the image size, the seed and the precision.
+
+    Raises:
+        UnknownNameError: If no such architecture exists.
+        SettingError: If it does not take the image size.
+    """
+    spec = find_architecture(settings.architecture)
+    sizes = {settings.image_size} | ({settings.local_size} if settings.views_local else set())
+    for size in sizes:
+        check_size(settings.architecture, size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed("weights", settings.seed))
+        backbone = _build_backbone(spec, settings.image_size)
+        features = _feature_width(backbone, settings.architecture, sizes)
+        encoder = Encoder(
+            backbone,
+            features=features,
+            hidden=settings.projector_hidden,
+            depth=settings.projector_depth,
+            dim=settings.projector_dim,
+            memory_format=torch.channels_last if spec.channels_last else torch.contiguous_format,
+        )
+    return encoder.to(getattr(torch, settings.precision))
+
+
+def _build_backbone(spec: ArchitectureSpec, size: int) -> nn.Module:
+    if spec.family != "timm":
+        options: dict[str, Any] = {**spec.options, **({"img_size": size} if spec.sized else {})}
+        return timm.create_model(spec.timm_name, num_classes=0, **options)
+    # timm has no way to ask which of these an entry point takes.
+    for options in ({"img_size": size, "dynamic_img_size": True}, {"img_size": size}):
+        try:
+            return timm.create_model(spec.timm_name, num_classes=0, **options)
+        except TypeError:
+            continue
+    return timm.create_model(spec.timm_name, num_classes=0)
+
+
+@torch.no_grad()
+def _feature_width(backbone: nn.Module, name: str, sizes: set[int]) -> int:
+    """What a dry forward gives at each size; timm's `num_features` is not always the width of the features."""
+    backbone.eval()
+    widths = set()
+    for size in sizes:
+        try:
+            features = backbone(torch.zeros(1, 3, size, size))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise SettingError(
+                f"{name} cannot take images of {size} px: {str(error).splitlines()[0]}"
+            ) from error
+        widths.add(tuple(features.shape[1:]))
+    backbone.train()
+    if len(widths) != 1 or len(next(iter(widths))) != 1:
+        raise SettingError(f"{name} gives features of shape {widths}, one vector per image was wanted")
+    return int(widths.pop()[0])
+
+
+def _projector(features: int, hidden: int, depth: int, dim: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    width = features
+    for _ in range(depth - 1):
+        # No bias before BatchNorm, which would subtract it again.
+        layers += [nn.Linear(width, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True)]
+        width = hidden
+    return nn.Sequential(*layers, nn.Linear(width, dim))

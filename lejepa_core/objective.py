@@ -1,0 +1,78 @@
+"""LeJEPA's loss: the one definition of λ in this project.
+
+    (1 - λ) · prediction + λ · SIGReg          (arXiv 2511.08544, Algorithm 2)
+
+prediction = mean over views, samples and dims of (projection - centre)², centre = mean projection of the global
+views; SIGReg is taken per view, on the samples of all ranks and with the factor N of the global batch, and
+averaged over views.
+"""
+
+# V views, G global views (the first G of V), N samples, D dims
+import math
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lejepa_core.distributed import all_reduce_sum
+from lejepa_core.errors import SettingError
+from lejepa_core.sigreg import SIGReg
+
+OBJECTIVE_FORM = "(1-lambda)*prediction + lambda*sigreg; per view; N global"
+
+
+class LossTerms(NamedTuple):
+    """The loss and what it is made of; each a scalar, the same on every rank."""
+
+    total: Tensor
+    prediction: Tensor
+    sigreg: Tensor
+
+
+class LeJEPALoss(nn.Module):
+    """The convex combination of prediction and SIGReg."""
+
+    def __init__(self, lambda_: float, *, sigreg: SIGReg | None = None) -> None:
+        """Fix the trade-off.
+
+        Args:
+            lambda_: λ in [0, 1].
+            sigreg: The regulariser; a default `SIGReg()` if None.
+
+        Raises:
+            SettingError: If λ is not in [0, 1].
+        """
+        super().__init__()
+        if not (math.isfinite(lambda_) and 0 <= lambda_ <= 1):
+            raise SettingError(f"λ = {lambda_} came, a number in [0, 1] was wanted")
+        self.lambda_ = lambda_
+        self.sigreg = sigreg if sigreg is not None else SIGReg()
+
+    def forward(self, z: Float[Tensor, "v n d"], *, views_global: int, step: int) -> LossTerms:
+        """The loss of one step.
+
+        Args:
+            z: Projections of this rank's samples, global views first.
+            views_global: How many of the views are global.
+            step: Global step, for SIGReg's directions.
+
+        Raises:
+            SettingError: If `views_global` is not in 1..V.
+        """
+        if z.dim() != 3 or not 1 <= views_global <= z.shape[0]:
+            raise SettingError(
+                f"z of shape {tuple(z.shape)} with views_global={views_global} came, (V, N, D) with V >= "
+                "views_global >= 1 was wanted"
+            )
+        prediction = self.prediction(z, views_global)
+        sigreg = self.sigreg(z, step=step).mean().to(prediction.dtype)
+        return LossTerms((1 - self.lambda_) * prediction + self.lambda_ * sigreg, prediction, sigreg)
+
+    def prediction(self, z: Float[Tensor, "v n d"], views_global: int) -> Float[Tensor, ""]:
+        """Mean squared distance of every view's projection from the mean of the global ones."""
+        z_VND = z if z.dtype.itemsize > 4 else z.float()
+        centre_ND = z_VND[:views_global].mean(0)
+        squares = (z_VND - centre_ND).square().sum()
+        total = all_reduce_sum(squares)
+        count = all_reduce_sum(squares.new_tensor(float(z.numel())))
+        return total / count

@@ -1,0 +1,234 @@
+"""The pretraining loop: a plain generator over epochs. It knows no scheduler, no tracker and no disk."""
+
+# V views, N samples of this rank, D dims
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from timm.optim import param_groups_weight_decay
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lejepa_core.batchnorm import synchronise_batchnorm
+from lejepa_core.datasets import ImageDataset
+from lejepa_core.distributed import rank, world_size
+from lejepa_core.encoder import Encoder
+from lejepa_core.errors import LejepaError, SettingError
+from lejepa_core.objective import LeJEPALoss, LossTerms
+from lejepa_core.random import derive_seed
+from lejepa_core.settings import PretrainSettings
+from lejepa_core.sigreg import SIGReg
+from lejepa_core.views import ViewSettings, make_views
+
+State = dict[str, Any]
+CHECK_EVERY = 20
+"""Steps between looks at whether the loss is still finite; each look waits for the device."""
+
+
+class DivergedError(LejepaError):
+    """The loss is no number any more."""
+
+    def __init__(self, epoch: int, step: int, terms: dict[str, float]) -> None:
+        """Say when, and which of the terms."""
+        self.epoch, self.step, self.terms = epoch, step, terms
+        what = ", ".join(f"{name} = {value}" for name, value in terms.items())
+        super().__init__(f"the loss was not finite by step {step} (epoch {epoch}): {what}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochResult:
+    """What one epoch gave."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    step: int
+    """Steps done."""
+    metrics: dict[str, float]
+    """Means over the epoch's steps: train/loss, train/prediction, train/sigreg; and the last learning rate."""
+    losses: list[float]
+    """The total loss of each step."""
+    seconds: float
+    """Wall time of the epoch."""
+    state: Callable[[], State]
+    """Everything that a later call needs to go on from here, as tensors and numbers; for `resume`."""
+
+
+def pretrain(
+    settings: PretrainSettings,
+    data: ImageDataset,
+    encoder: Encoder,
+    *,
+    train: Tensor,
+    resume: State | None = None,
+) -> Iterator[EpochResult]:
+    """Pretrain an encoder in place, one epoch per item.
+
+    Weights, data order, augmentations and slices depend on (seed, epoch, step, sample), never on λ or on how many
+    processes share the batch, so W processes of a group compute what one computes. Stochastic layers draw from
+    torch's global generator, which is seeded at each step.
+
+    Args:
+        settings: The trial.
+        data: The images.
+        encoder: From `build_encoder`, on the device to train on.
+        train: int64 (N,), indices of the images to train on.
+        resume: A `state()` of an earlier call; training goes on behind its epoch, exactly as if never interrupted.
+
+    Yields:
+        One result per epoch.
+
+    Raises:
+        SettingError: If the batch is larger than the data, or smaller than the number of processes.
+        DivergedError: If the loss became NaN or infinite.
+    """
+    steps = steps_per_epoch(settings, len(train))
+    model = synchronise_batchnorm(encoder)
+    optimiser = torch.optim.AdamW(param_groups_weight_decay(model, settings.weight_decay), lr=0.0)
+    first = _restore(model, optimiser, resume) if resume else 0
+    loss = LeJEPALoss(settings.lambda_, sigreg=_sigreg(settings)).to(next(model.parameters()).device)
+    trained = _distribute(model)
+    model.train()
+    for epoch in range(first, settings.epochs):
+        start = time.perf_counter()
+        log = _Log()
+        for batch in _batches(settings, train, epoch, steps):
+            step = epoch * steps + log.steps
+            rate = learning_rate(settings, step, steps * settings.epochs)
+            terms = _step(settings, data, trained, loss, optimiser, batch, epoch=epoch, step=step, rate=rate)
+            log.add(terms, last=log.steps + 1 == steps, epoch=epoch + 1, step=step + 1)
+        yield EpochResult(
+            epoch=epoch + 1,
+            step=(epoch + 1) * steps,
+            metrics={**log.means(), "train/learning_rate": rate},
+            losses=log.losses(),
+            seconds=time.perf_counter() - start,
+            state=lambda done=epoch + 1: _state(model, optimiser, done),  # type: ignore[misc]
+        )
+
+
+def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
+    """Full batches in an epoch; the rest of a shuffled epoch is left out.
+
+    Raises:
+        SettingError: If not even one batch fills.
+    """
+    if settings.batch_size > images:
+        raise SettingError(
+            f"batch size {settings.batch_size} came, at most the {images} training images was wanted: lower --batch-size"
+        )
+    if settings.batch_size < 2 * world_size():
+        raise SettingError(
+            f"batch size {settings.batch_size} gives {world_size()} workers less than 2 images each"
+        )
+    return images // settings.batch_size
+
+
+def learning_rate(settings: PretrainSettings, step: int, steps: int) -> float:
+    """Linear warm-up to the peak, then a cosine to a thousandth of it."""
+    warmup = round(settings.warmup * steps)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - 1 - warmup)
+    floor = settings.learning_rate / 1000
+    return floor + (settings.learning_rate - floor) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSettings:
+    """The augmentations of a trial on a data set."""
+    return ViewSettings(
+        views_global=settings.views_global,
+        views_local=settings.views_local,
+        global_size=settings.image_size,
+        local_size=settings.local_size,
+        global_scale=settings.global_scale,
+        local_scale=settings.local_scale,
+        flip=0.5 if data.flip else 0.0,
+        mean=data.mean,
+        std=data.std,
+    )
+
+
+def _sigreg(settings: PretrainSettings) -> SIGReg:
+    return SIGReg(slices=settings.slices, knots=settings.knots, t_max=settings.t_max, seed=settings.seed)
+
+
+def _distribute(model: nn.Module) -> nn.Module:
+    # Buffers agree already: the synchronised BatchNorm updates them from the same sums on every rank.
+    return DistributedDataParallel(model, broadcast_buffers=False) if world_size() > 1 else model
+
+
+def _batches(settings: PretrainSettings, train: Tensor, epoch: int, steps: int) -> Iterator[Tensor]:
+    """This rank's share of each batch of an epoch."""
+    generator = torch.Generator().manual_seed(derive_seed("order", settings.seed, epoch))
+    order = train[torch.randperm(len(train), generator=generator)]
+    for batch in order[: steps * settings.batch_size].view(steps, -1):
+        yield batch.tensor_split(world_size())[rank()]
+
+
+def _step(
+    settings: PretrainSettings,
+    data: ImageDataset,
+    model: nn.Module,
+    loss: LeJEPALoss,
+    optimiser: torch.optim.Optimizer,
+    batch: Tensor,
+    *,
+    epoch: int,
+    step: int,
+    rate: float,
+) -> LossTerms:
+    parameter = next(model.parameters())
+    images, sizes = (tensor.to(parameter.device) for tensor in data.batch(batch.numpy()))
+    views = make_views(
+        images,
+        sizes,
+        batch.to(parameter.device),
+        view_settings(settings, data),
+        seed=settings.seed,
+        epoch=epoch,
+        dtype=parameter.dtype,
+    )
+    torch.manual_seed(derive_seed("layers", settings.seed, step, rank()))
+    terms: LossTerms = loss(model(views), views_global=settings.views_global, step=step)
+    optimiser.zero_grad(set_to_none=True)
+    terms.total.backward()  # type: ignore[no-untyped-call]
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.step()
+    return LossTerms(*(term.detach() for term in terms))
+
+
+class _Log:
+    """The loss terms of an epoch's steps, fetched from the device now and then."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._terms: list[Tensor] = []
+
+    def add(self, terms: LossTerms, *, last: bool, epoch: int, step: int) -> None:
+        self._terms.append(torch.stack(tuple(terms)))
+        self.steps += 1
+        if (last or self.steps % CHECK_EVERY == 0) and not bool(torch.stack(self._terms).isfinite().all()):
+            values = next(t.tolist() for t in self._terms if not bool(t.isfinite().all()))
+            raise DivergedError(epoch, step, dict(zip(LossTerms._fields, values, strict=True)))
+
+    def means(self) -> dict[str, float]:
+        total, prediction, sigreg = torch.stack(self._terms).double().mean(0).tolist()
+        return {"train/loss": total, "train/prediction": prediction, "train/sigreg": sigreg}
+
+    def losses(self) -> list[float]:
+        values: list[float] = torch.stack(self._terms)[:, 0].tolist()
+        return values
+
+
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> State:
+    return {"epoch": epoch, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+
+
+def _restore(model: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> int:
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["epoch"])

@@ -1,0 +1,1 @@
+"""Runs trials of `lejepa_core` on Ray and keeps what they find."""

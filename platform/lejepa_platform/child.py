@@ -1,0 +1,83 @@
+"""The process that trials of the inline executor run in: `python -m lejepa_platform.child FD MODULE:FUNCTION`.
+
+It reads one task at a time from a socket, runs the function on it in this process, and answers with how that went.
+A trial that takes this process down takes nothing else with it.
+"""
+
+import faulthandler
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from lejepa_platform.trial import TrialTask
+
+
+def main() -> None:
+    """Serve tasks until the parent closes the socket or dies."""
+    connection = Connection(int(sys.argv[1]))
+    _die_with_parent()
+    module, _, function = sys.argv[2].partition(":")
+    run: Callable[[TrialTask], Any] = getattr(importlib.import_module(module), function)
+    while True:
+        try:
+            task = TrialTask.from_json(connection.recv_bytes())
+        except EOFError:
+            return
+        _log_to(Path(task.study) / "trials" / task.ledger.key / "log.txt")
+        connection.send_bytes(json.dumps(_attempt(run, task)).encode())
+
+
+def _attempt(run: Callable[[TrialTask], Any], task: TrialTask) -> dict[str, str]:
+    try:
+        run(task)
+    except BaseException as error:
+        traceback.print_exc()
+        outcome = "oom" if is_out_of_memory(error) else "error"
+        line = str(error).strip().splitlines() or [""]
+        return {"outcome": outcome, "reason": f"{type(error).__name__}: {line[0]}"}
+    return {"outcome": "done", "reason": ""}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on the host or on a GPU."""
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in text
+        or "cannot allocate memory" in text
+    )
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def _log_to(path: Path) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    faulthandler.enable()
+
+
+if __name__ == "__main__":
+    main()

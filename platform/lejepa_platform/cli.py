@@ -1,0 +1,212 @@
+"""The `lejepa` command. Other packages add commands through the entry point group `lejepa.commands`."""
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from lejepa_core.errors import LejepaError
+from lejepa_platform.ledger import OUTCOMES, StudyLedger
+
+COMMAND_GROUP = "lejepa.commands"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """How far studies are."""
+
+    study: tyro.conf.Positional[str | None] = None
+    """Name under the storage, or path; all studies if left out."""
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    json: bool = False
+    """A JSON array."""
+
+    def run(self) -> int:
+        """Print the counts."""
+        found = (
+            [StudyLedger.find(self.study, self.storage)]
+            if self.study is not None
+            else [StudyLedger(path.parent) for path in sorted(self.storage.glob("*/study.json"))]
+        )
+        return show([status(study) for study in found], as_json=self.json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architectures:
+    """Architectures that a study can name."""
+
+    pattern: tyro.conf.Positional[str] = "*"
+    """Only names like this, such as 'vit*'."""
+    json: bool = False
+    """A JSON array."""
+
+    def run(self) -> int:
+        """Print the registry."""
+        from lejepa_core.architectures import ARCHITECTURES
+
+        rows = [
+            {
+                "name": name,
+                "family": spec.family,
+                "timm": spec.timm_name,
+                "parameters_m": spec.parameters_m,
+                "min_size": spec.min_size,
+                "ms_per_image": spec.ms_per_image,
+            }
+            for name, spec in ARCHITECTURES.items()
+            if fnmatch(name, self.pattern)
+        ]
+        return show(rows, as_json=self.json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Datasets:
+    """Data sets that a study can name; `get NAME` fetches one."""
+
+    action: tyro.conf.Positional[Literal["list", "get"]] = "list"
+    """What to do."""
+    name: tyro.conf.Positional[str | None] = None
+    """What to fetch."""
+    root: Path | None = None
+    """Folder of downloaded data sets; by default LEJEPA_DATA_ROOT or ~/.cache/lejepa/data."""
+    json: bool = False
+    """A JSON array."""
+
+    def run(self) -> int:
+        """Print the registry, or fetch a data set."""
+        from lejepa_core.datasets import DATASETS, download_dataset
+
+        if self.action == "get":
+            if self.name is None:
+                raise LejepaError("datasets get came without a name; say which: lejepa datasets get cifar10")
+            folder = download_dataset(self.name, self.root)
+            print(f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}")
+            return 0
+        rows = [asdict(spec) for spec in DATASETS.values()]
+        if not self.json:
+            keep = ("name", "title", "classes", "native_size", "images", "how_to_get")
+            rows = [{k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep} for row in rows]
+            rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
+        return show(rows, as_json=self.json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ui:
+    """MLflow's pages on what the studies of a storage logged."""
+
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    port: int = 5000
+    """Port on this machine; nobody else can reach it."""
+
+    def run(self) -> int:
+        """Serve until interrupted."""
+        from lejepa_platform.tracking import ui
+
+        return ui(self.storage, self.port)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sync:
+    """Bring MLflow up to date with a study's ledger."""
+
+    study: tyro.conf.Positional[str]
+    """Name under the storage, or path."""
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    tracking_uri: str | None = None
+    """MLflow tracking store; by default STORAGE/mlflow.db."""
+
+    def run(self) -> int:
+        """Replay what is missing."""
+        from lejepa_platform.tracking import check_tracking, default_uri, sync
+
+        uri = self.tracking_uri or default_uri(self.storage)
+        check_tracking(uri)
+        study = StudyLedger.find(self.study, self.storage)
+        print(f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}")
+        return 0
+
+
+def status(study: StudyLedger) -> dict[str, Any]:
+    """Counts of a study's trials by outcome."""
+    document = study.read()
+    trials = list(study.trials())
+    outcomes = Counter(result["outcome"] for trial in trials if (result := trial.result()) is not None)
+    config = document["config"]
+    searched = len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
+    total = len(document["planned"]) or searched
+    counts = {outcome: outcomes[outcome] for outcome in OUTCOMES if outcomes[outcome]}
+    return {"study": study.name, "total": total, "done": outcomes.total(), "outcomes": counts, "path": str(study.path)}
+
+
+def show(rows: list[dict[str, Any]], *, as_json: bool) -> int:
+    """Print rows as a JSON array or as a table."""
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in rows[0] if rows else ():
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(row.get(column, "")) for column in rows[0]))
+    Console().print(table if rows else "nothing found")
+    return 0
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{count} {name}" for name, count in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; an error that a person can act on becomes one line and exit code 2."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    try:
+        return command()
+    except LejepaError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The `lejepa` command; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    for command in entry_points(group=COMMAND_GROUP):
+        if arguments[:1] == [command.name]:
+            run = command.load()
+            return guarded(lambda: int(run(arguments[1:])))
+    commands = (
+        Annotated[Status, tyro.conf.subcommand("status")]
+        | Annotated[Architectures, tyro.conf.subcommand("archs")]
+        | Annotated[Datasets, tyro.conf.subcommand("datasets")]
+        | Annotated[Ui, tyro.conf.subcommand("ui")]
+        | Annotated[Sync, tyro.conf.subcommand("sync")]
+    )
+    others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))
+    chosen: Any = tyro.cli(
+        commands,  # type: ignore[arg-type]
+        args=arguments,
+        prog="lejepa",
+        description=f"Studies of LeJEPA over λ. Also: {others} (lejepa {others} --help).",
+    )
+    return guarded(chosen.run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

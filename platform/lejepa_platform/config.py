@@ -1,0 +1,224 @@
+"""What a study is and what a trial is, as plain data with one canonical form.
+
+A trial's key is a hash of everything that changes its result, and of nothing else: the fingerprint of the
+images but not their path or name, and no worker, GPU, storage or tracking setting. Fields at their default
+are left out, so that a field added later does not rename the trials that exist.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from itertools import product
+from typing import Any, Literal, Self
+
+from lejepa_core.errors import SettingError
+from lejepa_core.settings import PretrainSettings
+
+METHOD_VERSION = 1
+"""Raised whenever the same configuration would give another result than before."""
+
+Search = Literal["grid", "tpe"]
+Flat = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialConfig(PretrainSettings):
+    """One pretraining and its evaluation, fully resolved."""
+
+    dataset: str
+    """Name of the data set; a label, the fingerprint is what identifies the images."""
+    data_fingerprint: str
+    """Hash of the images, their labels and their splits."""
+    family: str = ""
+    """Family of the architecture; a label."""
+    limit_train: int | None = None
+    """Pretrain on this many training images only (a seeded subset); None = all."""
+
+    @property
+    def key(self) -> str:
+        """The trial's identity: 16 hexadecimal digits."""
+        canonical = {"method_version": METHOD_VERSION, **self._non_defaults()}
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """(architecture, data set)."""
+        return self.architecture, self.dataset
+
+    def flat(self) -> Flat:
+        """As a flat JSON object, with λ under `lambda`."""
+        return {_public(f.name): _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Any]) -> Self:
+        """Rebuild from `flat()`; names that this version does not know are refused."""
+        values = {_private(name): _tuple(value) for name, value in flat.items()}
+        return cls(**values)
+
+    def _non_defaults(self) -> Flat:
+        labels = {"dataset", "family"}
+        return {
+            f.name: _plain(getattr(self, f.name))
+            for f in fields(self)
+            if f.name not in labels and (f.default is MISSING or getattr(self, f.name) != f.default)
+        }
+
+
+def _public(name: str) -> str:
+    return "lambda" if name == "lambda_" else name
+
+
+def _private(name: str) -> str:
+    return "lambda_" if name == "lambda" else name
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyConfig:
+    """A named set of trials: the axes of a study and what all its trials share."""
+
+    name: str
+    """Name of the study, and of its folder under the storage."""
+    preset: str
+    """Recipe that it was made from."""
+    architectures: tuple[str, ...]
+    datasets: tuple[str, ...]
+    """Names as the data sets call themselves; see `sources` for where the images are."""
+    fingerprints: Mapping[str, str]
+    """Data set name -> fingerprint of its images."""
+    lambdas: tuple[float, ...]
+    """The grid, or the two ends of the range to search."""
+    optimisers: Mapping[str, tuple[tuple[float, float], ...]]
+    """Architecture -> its (learning rate, weight decay) pairs."""
+    families: Mapping[str, str]
+    """Architecture -> family."""
+    local_sizes: Mapping[str, int]
+    """Architecture -> side of its local views, in pixels: the global size where it takes one size only."""
+    seeds: tuple[int, ...]
+    search: Search = "grid"
+    trials: int = 0
+    """λ values tried per cell by a search; 0 for a grid."""
+    labelled: bool = True
+    """Whether the images have classes; without, nothing is probed."""
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of `TrialConfig`, the same in every trial."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty or doubled axis, and a λ that is no trade-off."""
+        for axis in ("architectures", "datasets", "lambdas", "seeds"):
+            values = getattr(self, axis)
+            if not values:
+                raise SettingError(f"no {axis} came, at least one was wanted")
+            if len(set(values)) != len(values):
+                raise SettingError(f"{axis} hold a value twice: {' '.join(map(str, values))}")
+        if len(set(self.fingerprints.values())) != len(self.fingerprints):
+            raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
+        check_lambdas(self.lambdas)
+        if self.search == "tpe" and not self.labelled:
+            raise SettingError("a search needs accuracies to go by, and --unlabelled has none; use --search grid")
+        if self.search == "tpe" and (len(self.lambdas) < 2 or self.trials < 1):
+            raise SettingError("a search needs two ends of λ and --trials of at least 1")
+
+    def cells(self) -> Iterator[tuple[str, str]]:
+        """Every (architecture, data set), architectures turning fastest."""
+        for dataset, architecture in product(self.datasets, self.architectures):
+            yield architecture, dataset
+
+    def trial(
+        self, architecture: str, dataset: str, *, lambda_: float, optimiser: tuple[float, float], seed: int
+    ) -> TrialConfig:
+        """One trial of this study."""
+        return TrialConfig(
+            architecture=architecture,
+            family=self.families[architecture],
+            dataset=dataset,
+            data_fingerprint=self.fingerprints[dataset],
+            lambda_=lambda_,
+            learning_rate=optimiser[0],
+            weight_decay=optimiser[1],
+            seed=seed,
+            local_size=self.local_sizes[architecture],
+            **self.shared,
+        )
+
+    def grid(self) -> list[TrialConfig]:
+        """Every trial of a grid study once; λ turns fastest, so that a cell fills up evenly."""
+        return [
+            self.trial(architecture, dataset, lambda_=lambda_, optimiser=optimiser, seed=seed)
+            for seed in self.seeds
+            for architecture, dataset in self.cells()
+            for optimiser in self.optimisers[architecture]
+            for lambda_ in self.lambdas
+        ]
+
+    def extended(self, other: Self) -> Self:
+        """This study with the values that another adds to its axes.
+
+        Raises:
+            SettingError: If the two differ in more than their axes.
+        """
+        different = sorted(k for k in self.shared if self.shared[k] != other.shared.get(k))
+        different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
+        different += [f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f]
+        if different:
+            raise SettingError(
+                f"--extend adds to the axes of a study; {self.name!r} has another {', '.join(different)}"
+            )
+        optimisers = {
+            name: _union(self.optimisers.get(name, ()), other.optimisers.get(name, ()))
+            for name in _union(self.architectures, other.architectures)
+        }
+        return replace(
+            self,
+            architectures=_union(self.architectures, other.architectures),
+            datasets=_union(self.datasets, other.datasets),
+            fingerprints={**self.fingerprints, **other.fingerprints},
+            lambdas=tuple(sorted(_union(self.lambdas, other.lambdas))),
+            optimisers=optimisers,
+            families={**self.families, **other.families},
+            local_sizes={**self.local_sizes, **other.local_sizes},
+            seeds=_union(self.seeds, other.seeds),
+            trials=max(self.trials, other.trials),
+        )
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Any]) -> Self:
+        """Rebuild from `flat()`."""
+        names = {f.name for f in fields(cls)} - {"shared"}
+        own = {name: _tuple(flat[name]) for name in names}
+        own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
+        shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
+        return cls(**own, shared=shared)
+
+    def flat(self) -> Flat:
+        """As a JSON object."""
+        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
+        return json.loads(json.dumps({**own, **self.shared}))
+
+
+def _union(first: Sequence[Any], second: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def check_lambdas(lambdas: Sequence[float]) -> None:
+    """Refuse values of λ that trade nothing off.
+
+    Raises:
+        SettingError: If a value is not strictly between 0 and 1.
+    """
+    for value in lambdas:
+        if not (math.isfinite(value) and 0 < value < 1):
+            raise SettingError(
+                f"λ = {value:g} came, a number strictly between 0 and 1 was wanted: at 0 nothing prevents collapse, "
+                "at 1 nothing is predicted"
+            )

@@ -1,0 +1,202 @@
+"""Two ways to run the one trial function on Ray: `inline` and `ray_train`.
+
+`inline`: a reused Tune actor for trials of one process. The actor owns one child process, reused while outcomes
+are ok, killed on time-out and replaced after any other outcome: an actor cannot be retired, and an out-of-memory,
+a leak or a CUDA error would poison the trials behind it.
+
+`ray_train`: a Ray Train worker group per trial, inside a Tune function; for trials of several workers.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Literal
+
+from ray import train, tune
+from ray.train.torch import TorchTrainer
+from ray.tune import Trainable
+
+from lejepa_platform.config import TrialConfig
+from lejepa_platform.errors import SupersededError
+from lejepa_platform.ledger import Outcome, TrialResult
+from lejepa_platform.trial import TrialTask, run_trial
+
+Executor = Literal["auto", "inline", "ray_train"]
+TRIAL_FUNCTION = "lejepa_platform.trial:run_trial"
+TRIALS_PER_CHILD = 100
+"""A child is replaced after this many trials, leak or no leak."""
+WORKER_RESTARTS = 3
+"""How often a Ray Train worker group is started again before its trial counts as failed."""
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """What one trial takes of the cluster."""
+
+    executor: Literal["inline", "ray_train"]
+    workers: int = 1
+    """Processes per trial."""
+    threads: int = 1
+    """CPU threads per process."""
+    gpus: float = 0.0
+    """GPUs per process; a fraction for several trials on one."""
+    time_limit: float | None = None
+    """Seconds that an inline trial may take."""
+    scratch: str = ""
+    """Folder for Ray Train's own bookkeeping."""
+    trial_function: str = TRIAL_FUNCTION
+    """module:function that runs a `TrialTask`."""
+
+    def trainable(self) -> Any:
+        """What to hand to `ray.tune.Tuner`; its config is {"task": JSON of a TrialTask}."""
+        if self.executor == "inline":
+            actor = tune.with_parameters(InlineTrainable, placement=self)
+            return tune.with_resources(actor, {"CPU": self.threads, "GPU": self.gpus})
+        # The trial actor waits only; its workers have a placement group of their own.
+        return tune.with_resources(tune.with_parameters(_run_ray_train, placement=self), {"CPU": 0.01})
+
+
+class InlineTrainable(Trainable):  # type: ignore[misc,unused-ignore]
+    """A Tune actor that runs whole trials, one per step, in a child process."""
+
+    def setup(self, config: dict[str, Any], placement: Placement) -> None:
+        """Start the child, so that its imports overlap with the driver's work."""
+        self._placement = placement
+        self._child = Child(placement)
+
+    def step(self) -> dict[str, Any]:
+        """Run the trial of the current config to its end."""
+        task = TrialTask.from_json(self.config["task"])
+        outcome = self._child.run(task)
+        return {"done": True, "key": task.ledger.key, "outcome": outcome}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Accept the next trial."""
+        self.config = new_config
+        return True
+
+    def cleanup(self) -> None:
+        """End the child with the actor."""
+        self._child.stop()
+
+
+class Child:
+    """One process that runs trials; started again whenever it should not be trusted any more."""
+
+    def __init__(self, placement: Placement) -> None:
+        """Start the process; it imports while nobody waits."""
+        self._placement = placement
+        self._start()
+
+    def run(self, task: TrialTask) -> Outcome:
+        """Run a trial, and make sure that it has a result whatever becomes of the process."""
+        if self._trials >= TRIALS_PER_CHILD or self._process.poll() is not None:
+            self.stop()
+            self._start()
+        self._trials += 1
+        start = time.monotonic()
+        outcome, reason = self._ask(task)
+        result = task.ledger.result()
+        if outcome == "done" and result is not None:
+            ended: Outcome = result["outcome"]
+        elif outcome == "done":
+            ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
+        else:
+            ended = record_failure(task, outcome, reason, time.monotonic() - start)
+        if ended != "ok":
+            self.stop()
+            self._start()
+        return ended
+
+    def stop(self) -> None:
+        """Kill the process; everything that matters is in the ledger."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        threads = dict.fromkeys(_THREAD_VARIABLES, str(self._placement.threads))
+        command = [sys.executable, "-m", "lejepa_platform.child", str(theirs.fileno()), self._placement.trial_function]
+        with theirs:
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **threads})
+        self._connection = Connection(ours.detach())
+        self._trials = 0
+
+    def _ask(self, task: TrialTask) -> tuple[Any, str]:
+        limit = self._placement.time_limit
+        try:
+            self._connection.send_bytes(task.to_json().encode())
+            if not self._connection.poll(limit):
+                return "timeout", f"no result within the time limit of {limit:g} s"
+            answer = json.loads(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            return _describe_exit(self._process.wait())
+        return answer["outcome"], answer["reason"]
+
+
+def _describe_exit(code: int) -> tuple[Outcome, str]:
+    if code == -signal.SIGKILL:
+        return "oom", "the trial's process was killed (SIGKILL), as the kernel does when memory runs out"
+    if code < 0:
+        return "error", f"the trial's process died of {signal.Signals(-code).name}; see log.txt in the trial's folder"
+    return "error", f"the trial's process exited with code {code}; see log.txt in the trial's folder"
+
+
+def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: float) -> Outcome:
+    """Give a trial that ended without a result one that says why; returns the outcome that the ledger holds."""
+    ledger = task.ledger
+    config = TrialConfig.from_flat(task.config)
+    failure = TrialResult(
+        key=config.key, outcome=outcome, reason=reason, config=config.flat(), metrics={}, seconds=seconds
+    )
+    try:
+        ledger.write_result(failure)
+    except SupersededError:
+        return outcome
+    result = ledger.result()
+    assert result is not None
+    held: Outcome = result["outcome"]
+    return held
+
+
+def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
+    """Run one trial on its own worker group; the Tune side of `ray_train`."""
+    task = TrialTask.from_json(config["task"])
+    start = time.monotonic()
+    scratch = Path(placement.scratch) / f"{task.ledger.key}-{task.attempt}"
+    resources = {"CPU": placement.threads, **({"GPU": placement.gpus} if placement.gpus else {})}
+    trainer = TorchTrainer(
+        _ray_train_worker,
+        train_loop_config=config,
+        scaling_config=train.ScalingConfig(
+            num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=resources
+        ),
+        run_config=train.RunConfig(
+            name=scratch.name,
+            storage_path=str(scratch.parent),
+            failure_config=train.FailureConfig(max_failures=WORKER_RESTARTS),
+        ),
+    )
+    reason = "the worker group ended without a result"
+    try:
+        trainer.fit()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1]
+    shutil.rmtree(scratch, ignore_errors=True)
+    result = task.ledger.result()
+    outcome = result["outcome"] if result else record_failure(task, "error", reason, time.monotonic() - start)
+    tune.report({"key": task.ledger.key, "outcome": outcome})
+
+
+def _ray_train_worker(config: dict[str, Any]) -> None:
+    run_trial(TrialTask.from_json(config["task"]))

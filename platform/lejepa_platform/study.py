@@ -1,0 +1,265 @@
+"""Drives a study: ledger, Ray, tracker and live table, from the first trial to the last."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from lejepa_platform.config import Flat, StudyConfig, TrialConfig
+from lejepa_platform.errors import ClusterError, StudyError
+from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
+from lejepa_platform.ledger import FAILURES, StudyLedger
+from lejepa_platform.progress import Progress
+from lejepa_platform.search import Planner, StudySearcher, make_planner
+from lejepa_platform.tracking import Tracker
+from lejepa_platform.trial import TrialTask
+
+LOG = logging.getLogger("lejepa")
+TRIAL_RESTARTS = 3
+"""How often Ray starts a trial again whose actor was lost with its node."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """How and where a study runs; nothing here changes a result."""
+
+    storage: Path
+    """Folder of all studies, the data cache and the default tracking store."""
+    sources: Mapping[str, str]
+    """Data set name -> where its images are, as `load_dataset` takes it."""
+    tracking_uri: str
+    """MLflow tracking store."""
+    data_root: Path | None = None
+    """Folder of downloaded data sets."""
+    executor: Executor = "auto"
+    """inline, ray_train, or auto: inline for one worker per trial."""
+    workers: int = 1
+    """Processes per trial."""
+    threads: int = 1
+    """CPU threads per process; the same number again makes a rerun bit for bit."""
+    gpus: float = 0.0
+    """GPUs per process."""
+    max_concurrent: int | None = None
+    """Trials at once; None = as many as the cluster holds."""
+    address: str | None = None
+    """Ray cluster; None = this machine."""
+    time_limit: float | None = None
+    """Seconds that an inline trial may take."""
+    checkpoint_seconds: float = 5.0
+    """Least time between a trial's checkpoints."""
+    retry_failed: bool = False
+    """Run trials again that ended in oom, timeout or error."""
+    trial_function: str = TRIAL_FUNCTION
+    """module:function that runs a `TrialTask`."""
+
+    @property
+    def cache(self) -> Path:
+        """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
+        return self.storage / ".cache"
+
+    def placement(self, scratch: Path) -> Placement:
+        """What one trial takes of the cluster."""
+        executor = self.executor
+        if executor == "auto":
+            executor = "inline" if self.workers == 1 else "ray_train"
+        if executor == "inline" and self.workers > 1:
+            raise StudyError(
+                f"--executor inline runs trials of one process, --workers-per-trial {self.workers} came; use ray_train"
+            )
+        return Placement(
+            executor=executor,
+            workers=self.workers,
+            threads=self.threads,
+            gpus=self.gpus,
+            time_limit=self.time_limit,
+            scratch=str(scratch),
+            trial_function=self.trial_function,
+        )
+
+
+def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
+    """The ledger of a study, and the study as it will be stored; nothing is written.
+
+    Args:
+        config: The study that is wanted.
+        storage: Folder of all studies.
+        extend: Whether an existing study may grow by more values on its axes.
+
+    Raises:
+        StudyError: If the name is none, or stands for another study.
+    """
+    ledger = StudyLedger.at(storage, config.name)
+    if not ledger.exists():
+        return ledger, config
+    stored = StudyConfig.from_flat(ledger.read()["config"])
+    if extend:
+        return ledger, stored.extended(config)
+    different = ledger.differences(config)
+    if different:
+        raise StudyError(
+            f"study {config.name!r} exists with another {', '.join(different)}; add to it with --extend, "
+            "or name another with --study"
+        )
+    return ledger, config
+
+
+def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | None = None) -> StudyLedger:
+    """Run what is not finished of a study; running it again continues it.
+
+    Args:
+        config: From `open_study`.
+        execution: How and where.
+        notes: Lines that the report should show.
+
+    Returns:
+        The ledger, in which every trial has a result.
+
+    Raises:
+        StudyError: If another process drives the study, or trials are left without a result.
+        ClusterError: If the cluster cannot be reached, or cannot hold a single trial.
+    """
+    ledger = StudyLedger.at(execution.storage, config.name)
+    ledger.path.mkdir(parents=True, exist_ok=True)
+    with ledger.driver_lock():
+        ledger.save(config, planned=config.grid() if config.search == "grid" else [], notes=notes or [])
+        if execution.retry_failed:
+            _forget_failures(ledger)
+        planner = make_planner(config, ledger)
+        tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
+        tracker.open()
+        try:
+            for trial in ledger.trials():
+                tracker.touch(trial.key)
+            finished = [result for trial in ledger.trials() if (result := trial.result()) is not None]
+            if not planner.exhausted or planner.total > len(finished):
+                with Progress(ledger.name, total=planner.total, finished=finished) as progress:
+                    _drive(ledger, execution, planner, tracker, progress)
+        finally:
+            missing = tracker.close()
+        if missing:
+            LOG.warning("%s", missing)
+    return ledger
+
+
+def _forget_failures(ledger: StudyLedger) -> None:
+    for trial in ledger.trials():
+        result = trial.result()
+        if result is not None and result["outcome"] in FAILURES:
+            trial.forget()
+
+
+def _drive(
+    ledger: StudyLedger, execution: Execution, planner: Planner, tracker: Tracker, progress: Progress
+) -> None:
+    scratch = ledger.path / ".ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    placement = execution.placement(scratch / "train")
+    with _ray(execution.address):
+        concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
+        watch = _Watch(ledger, execution, tracker, progress)
+        searcher = StudySearcher(planner, watch.begin, watch.ended, concurrency=concurrency)
+        tuner = tune.Tuner(
+            placement.trainable(),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher, num_samples=-1, max_concurrent_trials=concurrency, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(scratch.resolve()),
+                failure_config=tune.FailureConfig(max_failures=TRIAL_RESTARTS),
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Watch:
+    """What happens in the driver when a trial starts and when it ends."""
+
+    def __init__(self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress) -> None:
+        self._ledger, self._execution = ledger, execution
+        self._tracker, self._progress = tracker, progress
+        self._tasks: dict[str, TrialTask] = {}
+
+    def begin(self, config: TrialConfig) -> str:
+        """Start an attempt; returns its task."""
+        execution = self._execution
+        trial = self._ledger.trial(config.key).begin(config)
+        task = TrialTask(
+            config=config.flat(),
+            study=str(self._ledger.path.resolve()),
+            attempt=trial.attempt,
+            source=execution.sources[config.dataset],
+            cache=str(execution.cache.resolve()),
+            data_root=str(execution.data_root.resolve()) if execution.data_root else None,
+            labelled=bool(self._ledger.read()["config"]["labelled"]),
+            threads=execution.threads,
+            checkpoint_seconds=execution.checkpoint_seconds,
+        )
+        self._tasks[config.key] = task
+        self._progress.started(config.key, task.config)
+        self._tracker.touch(config.key)
+        return task.to_json()
+
+    def ended(self, key: str, lost: bool) -> Flat:
+        """Take note of an ending; a trial that Ray lost gets a result that says so."""
+        task = self._tasks.pop(key)
+        result = task.ledger.result()
+        if result is None:
+            reason = "Ray lost the trial's actor" if lost else "the trial ended without a result"
+            record_failure(task, "error", f"{reason} {TRIAL_RESTARTS + 1} times", 0.0)
+            result = task.ledger.result()
+        assert result is not None
+        self._progress.ended(result)
+        self._tracker.touch(key)
+        return result
+
+
+def concurrent_trials(placement: Placement, cluster: Mapping[str, float], wanted: int | None) -> int:
+    """How many trials run at once: Tune does not reserve what Ray Train's workers take, so this is the arithmetic.
+
+    Raises:
+        ClusterError: If not even one fits.
+    """
+    needs = {"CPU": float(placement.workers * placement.threads), "GPU": placement.workers * placement.gpus}
+    for name, need in needs.items():
+        have = cluster.get(name, 0.0)
+        if need > have:
+            raise ClusterError(
+                f"a trial of {placement.workers} workers needs {need:g} {name}s, the cluster has {have:g}; "
+                "lower --workers-per-trial or --gpus-per-worker"
+            )
+    fitting = min(int(cluster.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need)
+    return min(fitting, wanted) if wanted else fitting
+
+
+@contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    """A Ray session, on this machine or on a cluster, as quiet as it can be."""
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    # Tune's own snapshots are never read back.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
+    # Ray keeps its token in the home folder; nobody else may read it.
+    umask = os.umask(0o077)
+    options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as error:
+        raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
+    finally:
+        os.umask(umask)
+    try:
+        yield
+    finally:
+        ray.shutdown()

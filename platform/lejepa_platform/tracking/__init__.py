@@ -1,0 +1,17 @@
+"""Mirrors studies to MLflow, and is the only place that knows it.
+
+    address.py   where a tracker is, and whether it can be reached
+    client.py    how this process talks to MLflow: quietly, and with bounded patience
+    record.py    what MLflow should hold about a trial, from its ledger alone
+    mirror.py    makes MLflow hold exactly that, whatever it held before
+    tracker.py   the background thread, and the same work in the foreground
+    ui.py        MLflow's own pages over a storage folder
+
+The ledger is the truth: everything here can be lost and made again by `sync`.
+"""
+
+from lejepa_platform.tracking.address import check_tracking, default_uri, masked
+from lejepa_platform.tracking.tracker import Tracker, run_links, sync
+from lejepa_platform.tracking.ui import ui
+
+__all__ = ["Tracker", "check_tracking", "default_uri", "masked", "run_links", "sync", "ui"]

@@ -1,0 +1,268 @@
+"""The one trial function: pretrain, evaluate, write the ledger. Executors differ only in where it runs."""
+
+import hashlib
+import io
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors.torch import save as save_tensors
+from threadpoolctl import threadpool_limits
+
+from lejepa_core.datasets import ImageDataset, load_dataset
+from lejepa_core.distributed import rank
+from lejepa_core.encoder import Encoder, build_encoder
+from lejepa_core.errors import DataError
+from lejepa_core.evaluate import Evaluation, chance, evaluate
+from lejepa_core.pretrain import DivergedError, State, pretrain
+from lejepa_core.random import derive_seed
+from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
+from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
+from lejepa_platform.storage import read_json, write_json
+
+LOG = logging.getLogger("lejepa")
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialTask:
+    """A trial and all that one run of it needs to know; travels as JSON."""
+
+    config: Flat
+    """`TrialConfig.flat()`."""
+    study: str
+    """The study's folder."""
+    attempt: int
+    """From `TrialLedger.begin`."""
+    source: str
+    """Where the images are: a data set's name, or folder:PATH with an absolute path."""
+    cache: str
+    """Folder of decoded data sets."""
+    data_root: str | None = None
+    """Folder of downloaded data sets."""
+    labelled: bool = True
+    """Whether to look for classes, and to probe."""
+    threads: int = 1
+    """Threads of this process; part of what makes a rerun bit for bit."""
+    checkpoint_seconds: float = 5.0
+    """Least time between checkpoints."""
+
+    @property
+    def ledger(self) -> TrialLedger:
+        """The trial's folder, for writing as this attempt."""
+        key = TrialConfig.from_flat(self.config).key
+        return TrialLedger(Path(self.study) / "trials" / key, self.attempt)
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Back from `to_json()`."""
+        return cls(**json.loads(text))
+
+
+def run_trial(task: TrialTask) -> TrialResult | None:
+    """Run a trial to its end in this process, or this process's share of it.
+
+    Continues from the trial's checkpoint if there is one. Rank 0 writes the ledger.
+
+    Returns:
+        The result; None on ranks other than 0.
+
+    Raises:
+        DataError: If the images are not those that the trial was made for.
+        SupersededError: If a newer attempt was started meanwhile.
+    """
+    config, ledger = TrialConfig.from_flat(task.config), task.ledger
+    with _pinned(task.threads):
+        start = time.perf_counter()
+        data = load_trial_data(task, config)
+        train = training_indices(data, config.limit_train)
+        encoder = build_encoder(config).to(_device())
+        metrics = _floors(task, config, data, encoder, train) if rank() == 0 else {}
+        overhead = time.perf_counter() - start
+        result = _train_and_evaluate(task, config, ledger, data, encoder, train, metrics, overhead)
+        if result is not None:
+            ledger.write_result(result)
+        return result
+
+
+def load_trial_data(task: TrialTask, config: TrialConfig) -> ImageDataset:
+    """The images of a trial, from the node's cache.
+
+    Raises:
+        DataError: If they are not those that the trial was made for.
+    """
+    data = load_dataset(
+        task.source,
+        image_size=config.image_size,
+        cache_dir=Path(task.cache),
+        data_root=Path(task.data_root) if task.data_root else None,
+        labelled=task.labelled,
+    )
+    if data.fingerprint != config.data_fingerprint:
+        raise DataError(
+            f"the images of {config.dataset} have changed (fingerprint {data.fingerprint}, the study was made for "
+            f"{config.data_fingerprint}); restore them, or start another study"
+        )
+    return data
+
+
+def training_indices(data: ImageDataset, limit: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The training images, or a fixed random subset of them, the same for every trial."""
+    train = data.splits["train"]
+    if limit is None or limit >= len(train):
+        return train
+    generator = torch.Generator().manual_seed(derive_seed("subset"))
+    return np.sort(train[torch.randperm(len(train), generator=generator)[:limit].numpy()])
+
+
+def _train_and_evaluate(
+    task: TrialTask,
+    config: TrialConfig,
+    ledger: TrialLedger,
+    data: ImageDataset,
+    encoder: Encoder,
+    train: np.ndarray[Any, np.dtype[np.int64]],
+    metrics: Metrics,
+    overhead: float,
+) -> TrialResult | None:
+    try:
+        history = _pretrain(task, config, ledger, data, encoder, torch.from_numpy(train))
+    except DivergedError as error:
+        history = ledger.history()
+        metrics |= {f"train/{name}": None for name in ("loss", "prediction", "sigreg")}
+        return _result(config, "diverged", str(error), metrics, history, overhead) if rank() == 0 else None
+    if rank() != 0:
+        return None
+    start = time.perf_counter()
+    evaluation = evaluate(encoder, data, image_size=config.image_size, train=train)
+    metrics |= _public_metrics(history[-1]) | evaluation.metrics()
+    _keep(ledger, encoder, evaluation, data)
+    outcome: Outcome = "collapsed" if evaluation.geometry.collapse else "ok"
+    overhead += time.perf_counter() - start
+    return _result(config, outcome, evaluation.geometry.collapse, metrics, history, overhead)
+
+
+def _result(
+    config: TrialConfig, outcome: Outcome, reason: str, metrics: Metrics, history: list[Flat], overhead: float
+) -> TrialResult:
+    seconds = overhead + sum(row["seconds"] for row in history)
+    return TrialResult(
+        key=config.key, outcome=outcome, reason=reason, config=config.flat(), metrics=metrics, seconds=seconds
+    )
+
+
+def _pretrain(
+    task: TrialTask,
+    config: TrialConfig,
+    ledger: TrialLedger,
+    data: ImageDataset,
+    encoder: Encoder,
+    train: torch.Tensor,
+) -> list[Flat]:
+    """Train to the end, keeping metrics and checkpoints; returns one row per epoch."""
+    saved = load_checkpoint(ledger)
+    history: list[Flat] = json.loads(saved["history"]) if saved else []
+    last_saved = time.perf_counter()
+    for epoch in pretrain(config, data, encoder, train=train, resume=saved):
+        history.append({"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)})
+        if rank() != 0:
+            continue
+        ledger.write_metrics(history)
+        if time.perf_counter() - last_saved >= task.checkpoint_seconds:
+            save_checkpoint(ledger, {**epoch.state(), "history": json.dumps(history)})
+            last_saved = time.perf_counter()
+    return history
+
+
+def save_checkpoint(ledger: TrialLedger, state: State) -> None:
+    """Replace the trial's checkpoint in one step."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    ledger.write("checkpoint/state.pt", buffer.getvalue())
+
+
+def load_checkpoint(ledger: TrialLedger) -> State | None:
+    """The trial's checkpoint, or None where there is none that can be read."""
+    try:
+        state: State = torch.load(ledger.checkpoint, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        # A damaged checkpoint costs its epochs, not the trial.
+        LOG.warning("checkpoint of trial %s cannot be read, starting it again: %s", ledger.key, error)
+        return None
+    return state
+
+
+def _keep(ledger: TrialLedger, encoder: Encoder, evaluation: Evaluation, data: ImageDataset) -> None:
+    weights = {name: tensor.contiguous() for name, tensor in encoder.backbone.state_dict().items()}
+    ledger.write("encoder.safetensors", save_tensors(weights))
+    if evaluation.linear is None or evaluation.knn is None or data.labels is None:
+        return
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        index=data.splits["test"],
+        label=data.labels[data.splits["test"]],
+        linear=evaluation.linear.test_predictions,
+        knn=evaluation.knn.test_predictions,
+    )
+    ledger.write("predictions.npz", buffer.getvalue())
+
+
+def _floors(
+    task: TrialTask,
+    config: TrialConfig,
+    data: ImageDataset,
+    encoder: Encoder,
+    train: np.ndarray[Any, np.dtype[np.int64]],
+) -> Metrics:
+    """Chance, and the probes of the untrained backbone: measured once per architecture, data set and seed."""
+    if not task.labelled:
+        return {}
+    path = Path(task.study) / "floors" / f"{_floor_key(config)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        floors: Metrics | None = read_json(path)
+        if floors is None:
+            untrained = evaluate(encoder, data, image_size=config.image_size, train=train).metrics()
+            floors = {
+                "floor/chance": chance(data),
+                "floor/random_init_linear_top1": untrained["test/linear_top1"],
+                "floor/random_init_knn_top1": untrained["test/knn_top1"],
+            }
+            write_json(path, floors)
+    return dict(floors)
+
+
+def _floor_key(config: TrialConfig) -> str:
+    parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
+             config.local_size, config.limit_train, config.precision)  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _public_metrics(row: Flat) -> Metrics:
+    return {name: value for name, value in row.items() if name.startswith("train/")}
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def _pinned(threads: int) -> Iterator[None]:
+    torch.set_num_threads(threads)
+    with threadpool_limits(threads):
+        yield

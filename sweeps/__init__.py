@@ -1,0 +1,1 @@
+"""Studies as code: which trials to run, and the command lines that run them."""

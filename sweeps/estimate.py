@@ -1,0 +1,71 @@
+"""What a study will cost, before it is run: rough figures from costs measured on one core."""
+
+import os
+from dataclasses import dataclass
+
+from lejepa_core.architectures import find_architecture
+from lejepa_platform.config import StudyConfig
+from lejepa_platform.progress import duration
+from sweeps.planning import Plan
+
+PROBE_MS_PER_IMAGE = 2.0
+"""Embedding and probing, per image and trial, floors included."""
+STARTUP_SECONDS = 20.0
+BYTES_PER_TRIAL = 60_000
+"""Metrics, predictions and tracking."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """Cost of a study."""
+
+    trials: int
+    core_seconds: float
+    wall_seconds: float
+    disk_bytes: float
+
+    def __str__(self) -> str:
+        """One line."""
+        return (
+            f"{self.trials} trials, about {duration(self.wall_seconds)} on this machine "
+            f"({self.core_seconds / 3600:.2f} core-hours), {self.disk_bytes / 1e6:.0f} MB of disk"
+        )
+
+
+def estimate(plan: Plan, *, concurrency: int | None = None) -> Estimate:
+    """Estimate a study on this machine's cores.
+
+    Args:
+        plan: The study.
+        concurrency: Trials at once; None = one per core.
+    """
+    config = plan.config
+    per_cell = len(config.seeds) * (config.trials if config.search == "tpe" else len(config.lambdas))
+    seconds = disk = trials = 0.0
+    for architecture, dataset in config.cells():
+        optimisers = len(config.optimisers[architecture]) if config.search == "grid" else 1
+        n = per_cell * optimisers
+        trials += n
+        seconds += n * _trial_seconds(config, architecture, len(plan.images[dataset].splits["train"]))
+        disk += n * (find_architecture(architecture).parameters_m * 4e6 + BYTES_PER_TRIAL)
+    parallel = concurrency or os.cpu_count() or 1
+    return Estimate(
+        trials=int(trials),
+        core_seconds=seconds,
+        wall_seconds=STARTUP_SECONDS + seconds / parallel,
+        disk_bytes=disk + sum(_cache_bytes(plan, name) for name in config.datasets),
+    )
+
+
+def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float:
+    spec, shared = find_architecture(architecture), config.shared
+    images = min(images, shared.get("limit_train") or images)
+    pixels = shared["views_global"] * shared["image_size"] ** 2
+    pixels += shared["views_local"] * config.local_sizes[architecture] ** 2
+    per_image = spec.ms_per_image * pixels / 32**2
+    steps = images // shared["batch_size"] * shared["epochs"]
+    return (steps * shared["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000
+
+
+def _cache_bytes(plan: Plan, dataset: str) -> float:
+    return len(plan.images[dataset]) * 3 * (2 * plan.config.shared["image_size"]) ** 2

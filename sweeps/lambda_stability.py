@@ -1,0 +1,246 @@
+"""How stable is LeJEPA over λ? The main study, from one command.
+
+    python sweeps/lambda_stability.py                                       # minutes on a laptop
+    python sweeps/lambda_stability.py --datasets folder:my_images --architectures resnet18 vit_small_p16
+
+Running the same command again continues a study that was interrupted, and trains nothing twice.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from dashboards.report import write_report
+from lejepa_core.errors import SettingError
+from lejepa_platform.cli import guarded
+from lejepa_platform.config import Search
+from lejepa_platform.errors import TrackingError
+from lejepa_platform.executors import Executor
+from lejepa_platform.ledger import FAILURES, StudyLedger
+from lejepa_platform.storage import require_writable
+from lejepa_platform.study import Execution, open_study, run_study
+from lejepa_platform.tracking import Tracker, check_tracking, default_uri
+from sweeps.estimate import estimate
+from sweeps.planning import DataSettings, Plan, check_recipe, name_of, resolve
+from sweeps.recipes import RECIPES, Recipe
+
+LOG = logging.getLogger("lejepa")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arguments:
+    """The command line; what is left out comes from the preset."""
+
+    preset: Literal["quick", "pilot", "paper"] = "quick"
+    """Recipe to start from: minutes or hours on two cores, or GPUs."""
+    architectures: tuple[str, ...] | None = None
+    """Names; see `lejepa archs`. Any timm model as timm:NAME."""
+    datasets: tuple[str, ...] | None = None
+    """Names, see `lejepa datasets`, or folder:PATH for your own images."""
+    lambdas: tuple[float, ...] | None = None
+    """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
+    learning_rates: tuple[float, ...] | None = None
+    """Peak learning rates; by default one per family."""
+    weight_decays: tuple[float, ...] | None = None
+    """Weight decays; by default one per family."""
+    seeds: int | None = None
+    """How many seeds."""
+    seed: int = 0
+    """The first seed."""
+    epochs: int | None = None
+    """Passes over the training images."""
+    batch_size: int | None = None
+    """Images per step, over all workers."""
+    image_size: int | None = None
+    """Side of a global view, in pixels."""
+    views_global: int | None = None
+    """Large crops per image."""
+    views_local: int | None = None
+    """Small crops per image."""
+    limit_train: int | None = None
+    """Train on this many images only."""
+    unlabelled: bool = False
+    """The images have no classes: nothing is probed, the rest works."""
+    search: Search | None = None
+    """grid: every λ; tpe: look for the best λ in each cell."""
+    trials: int | None = None
+    """Values of λ that a search tries per cell."""
+    executor: Executor = "auto"
+    """inline: reused processes; ray_train: a worker group per trial."""
+    workers_per_trial: int = 1
+    """Processes that share each batch."""
+    gpus_per_worker: float = 0.0
+    """GPUs per process; a fraction puts several trials on one."""
+    threads_per_worker: int = 1
+    """CPU threads per process; results repeat bit for bit for the same number."""
+    max_concurrent: int | None = None
+    """Trials at once; by default as many as fit."""
+    trial_timeout: float | None = None
+    """Seconds that a trial may take."""
+    checkpoint_seconds: float = 5.0
+    """Least time between a trial's checkpoints."""
+    study: str | None = None
+    """Name of the study; by default the preset's, with a hash if anything was changed."""
+    extend: bool = False
+    """Add to the axes of a study that exists."""
+    retry_failed: bool = False
+    """Run trials again that ended in oom, timeout or error."""
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    data_root: Path | None = None
+    """Folder of downloaded data sets."""
+    tracking_uri: str | None = None
+    """MLflow tracking store; by default STORAGE/mlflow.db."""
+    address: str | None = None
+    """Ray cluster, such as auto or ray://HOST:10001; by default this machine."""
+    dry_run: bool = False
+    """Show the trials and what they would cost, and do nothing."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the study; returns the exit code."""
+    arguments = tyro.cli(Arguments, args=argv, description=__doc__)
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: Arguments) -> int:
+    recipe = _recipe(arguments)
+    if arguments.study is not None:
+        StudyLedger.at(arguments.storage, arguments.study)
+    with ExitStack() as stack:
+        cache = arguments.storage / ".cache"
+        if arguments.dry_run:
+            cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        data = DataSettings(cache=cache, root=arguments.data_root, labelled=not arguments.unlabelled)
+        _check_execution(arguments)
+        check_recipe(recipe, data)
+        require_writable(arguments.storage)
+        plan = _plan(arguments, recipe, data)
+        if arguments.dry_run:
+            return _show(plan, arguments)
+    return _execute(arguments, plan)
+
+
+def _recipe(arguments: Arguments) -> Recipe:
+    pristine = RECIPES[arguments.preset]()
+    names = {f.name for f in fields(Recipe)} & {f.name for f in fields(Arguments)} - {"seeds"}
+    own = {n: v for n in names if (v := getattr(arguments, n)) is not None}
+    shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "limit_train")
+    shared = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
+    count = arguments.seeds if arguments.seeds is not None else len(pristine.seeds)
+    if count < 1:
+        raise SettingError(f"--seeds {count} came, at least 1 was wanted")
+    seeds = tuple(range(arguments.seed, arguments.seed + count))
+    return replace(pristine, **own, seeds=seeds, shared={**pristine.shared, **shared})
+
+
+def _check_execution(arguments: Arguments) -> None:
+    for name in ("workers_per_trial", "threads_per_worker", "max_concurrent", "trial_timeout"):
+        value = getattr(arguments, name)
+        if value is not None and not value > 0:
+            raise SettingError(f"--{name.replace('_', '-')} {value} came, more than 0 was wanted")
+    if arguments.executor == "inline" and arguments.workers_per_trial > 1:
+        raise SettingError("--executor inline runs trials of one process; use --executor ray_train for several")
+
+
+def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings) -> Plan:
+    uri = _tracking_uri(arguments)
+    if not arguments.dry_run:
+        _check_tracking(arguments, uri)
+    plan = resolve(recipe, data, study=arguments.study)
+    if arguments.study is None:
+        name = name_of(recipe, RECIPES[arguments.preset](), plan.config)
+        if arguments.unlabelled and name == recipe.name:
+            name += "-unlabelled"
+        plan = replace(plan, config=replace(plan.config, name=name))
+    _, config = open_study(plan.config, arguments.storage, extend=arguments.extend)
+    for note in plan.notes:
+        LOG.warning("%s", note)
+    return replace(plan, config=config)
+
+
+def _check_tracking(arguments: Arguments, uri: str) -> None:
+    """A new study refuses a tracker that cannot be reached; one that goes on does without."""
+    try:
+        check_tracking(uri)
+    except TrackingError as error:
+        going_on = arguments.study is not None and StudyLedger.at(arguments.storage, arguments.study).exists()
+        if not going_on:
+            raise
+        LOG.warning("%s; the study goes on without, `lejepa sync` catches up", error)
+
+
+def _tracking_uri(arguments: Arguments) -> str:
+    return arguments.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(arguments.storage)
+
+
+def _show(plan: Plan, arguments: Arguments) -> int:
+    config = plan.config
+    if config.search == "grid":
+        for trial in config.grid():
+            print(
+                f"{trial.key}  {trial.architecture} / {trial.dataset}  λ={trial.lambda_:g} seed={trial.seed} "
+                f"lr={trial.learning_rate:g} wd={trial.weight_decay:g}"
+            )
+    else:
+        low, high = min(config.lambdas), max(config.lambdas)
+        for architecture, dataset in config.cells():
+            print(f"{architecture} / {dataset}  {config.trials} values of λ in [{low:g}, {high:g}], each at "
+                  f"{len(config.seeds)} seeds")  # fmt: skip
+    print(f"study {config.name}: {estimate(plan, concurrency=arguments.max_concurrent)}")
+    return 0
+
+
+def _execute(arguments: Arguments, plan: Plan) -> int:
+    execution = Execution(
+        storage=arguments.storage,
+        sources=plan.sources,
+        tracking_uri=_tracking_uri(arguments),
+        data_root=arguments.data_root,
+        executor=arguments.executor,
+        workers=arguments.workers_per_trial,
+        threads=arguments.threads_per_worker,
+        gpus=arguments.gpus_per_worker,
+        max_concurrent=arguments.max_concurrent,
+        address=arguments.address,
+        time_limit=arguments.trial_timeout,
+        checkpoint_seconds=arguments.checkpoint_seconds,
+        retry_failed=arguments.retry_failed,
+    )
+    ledger = run_study(plan.config, execution, notes=plan.notes)
+    summary = write_report(ledger.path)
+    _attach(ledger, execution)
+    print(f"\n{summary['verdict']}\n")
+    print(f"report   {ledger.path / 'report.html'}")
+    print(f"summary  {ledger.path / 'summary.json'}")
+    print(f"MLflow   lejepa ui --storage {arguments.storage}   (experiment {ledger.name})")
+    return 1 if _all_failed(ledger) else 0
+
+
+def _attach(ledger: StudyLedger, execution: Execution) -> None:
+    tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
+    tracker.open()
+    for name in ("report.html", "summary.json"):
+        tracker.attach(ledger.path / name)
+    missing = tracker.close()
+    if missing:
+        LOG.warning("%s", missing)
+
+
+def _all_failed(ledger: StudyLedger) -> bool:
+    outcomes = [result["outcome"] for trial in ledger.trials() if (result := trial.result()) is not None]
+    failed = [outcome for outcome in outcomes if outcome in FAILURES]
+    if failed:
+        LOG.warning("%d of %d trials failed; --retry-failed runs them again", len(failed), len(outcomes))
+    return bool(outcomes) and len(failed) == len(outcomes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""From a recipe to a study: every name checked, every image found, before anything is written."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from lejepa_core.architectures import OPTIMISERS, check_size, find_architecture, local_size
+from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
+from lejepa_core.errors import SettingError
+from lejepa_core.settings import PretrainSettings
+from lejepa_platform.config import StudyConfig, check_lambdas
+from sweeps.recipes import Recipe
+
+LOG = logging.getLogger("lejepa")
+SHOWN_SKIPPED = 5
+"""Unreadable images named one by one; the rest are counted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSettings:
+    """Where images come from and how they are looked at."""
+
+    cache: Path
+    """Folder of decoded data sets."""
+    root: Path | None
+    """Folder of downloaded data sets."""
+    labelled: bool
+    """Whether classes are expected."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A study that could start now."""
+
+    config: StudyConfig
+    sources: Mapping[str, str]
+    """Data set name -> where its images are, absolute."""
+    notes: list[str]
+    """What the report should tell about the images."""
+    images: Mapping[str, ImageDataset]
+
+
+def check_recipe(recipe: Recipe, data: DataSettings) -> None:
+    """Everything that can be wrong with a recipe and can be found without decoding an image.
+
+    Raises:
+        LejepaError: In one line, the first thing that is wrong.
+    """
+    check_lambdas(recipe.lambdas)
+    for name in recipe.architectures:
+        find_architecture(name)
+    settings = {k: v for k, v in recipe.shared.items() if k != "limit_train"}
+    for name, lambda_ in product(recipe.architectures, recipe.lambdas):
+        for rate, decay in _optimisers(recipe, name):
+            PretrainSettings(
+                architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=recipe.seeds[0],
+                **settings,
+            )  # fmt: skip
+        check_size(name, int(settings["image_size"]))
+    limit = recipe.shared.get("limit_train")
+    if limit is not None and limit < 2:
+        raise SettingError(f"limit-train = {limit} came, at least 2 was wanted")
+    for name in recipe.datasets:
+        check_dataset(name, data_root=data.root, labelled=data.labelled)
+
+
+def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
+    """Decode what is not in the cache yet, and make the study.
+
+    Args:
+        recipe: A recipe that passed `check_recipe`.
+        data: Where images come from.
+        study: The study's name; None = the recipe's, with a hash if the recipe was overridden.
+
+    Raises:
+        LejepaError: In one line, the first thing that is wrong.
+    """
+    sources = {name: _absolute(name) for name in recipe.datasets}
+    images = {name: _load(source, recipe, data) for name, source in sources.items()}
+    names = [dataset.name for dataset in images.values()]
+    if len(set(names)) != len(names):
+        raise SettingError(f"two folders have the same name ({' '.join(names)}); rename one")
+    config = _study(recipe, list(images.values()), labelled=data.labelled, name=study or recipe.name)
+    for dataset in images.values():
+        _check_batch(dataset, config)
+    return Plan(
+        config=config,
+        sources={images[name].name: source for name, source in sources.items()},
+        notes=[note for dataset in images.values() for note in _notes(dataset)],
+        images={dataset.name: dataset for dataset in images.values()},
+    )
+
+
+def name_of(recipe: Recipe, pristine: Recipe, config: StudyConfig) -> str:
+    """The recipe's name; with a hash of the study behind it if anything was overridden."""
+    if recipe == pristine:
+        return recipe.name
+    text = json.dumps({**config.flat(), "name": ""}, sort_keys=True)
+    return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _absolute(name: str) -> str:
+    prefix, colon, path = name.partition(":")
+    return f"folder:{Path(path).expanduser().resolve()}" if colon and prefix == "folder" else name
+
+
+def _load(source: str, recipe: Recipe, data: DataSettings) -> ImageDataset:
+    return load_dataset(
+        source,
+        image_size=int(recipe.shared["image_size"]),
+        cache_dir=data.cache,
+        data_root=data.root,
+        labelled=data.labelled,
+    )
+
+
+def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, name: str) -> StudyConfig:
+    size = int(recipe.shared["image_size"])
+    return StudyConfig(
+        name=name,
+        preset=recipe.name,
+        architectures=recipe.architectures,
+        datasets=tuple(dataset.name for dataset in images),
+        fingerprints={dataset.name: dataset.fingerprint for dataset in images},
+        lambdas=tuple(sorted(recipe.lambdas)),
+        optimisers={name: _optimisers(recipe, name) for name in recipe.architectures},
+        families={name: find_architecture(name).family for name in recipe.architectures},
+        local_sizes={name: local_size(name, size) for name in recipe.architectures},
+        seeds=recipe.seeds,
+        search=recipe.search,
+        trials=recipe.trials if recipe.search == "tpe" else 0,
+        labelled=labelled,
+        shared=recipe.shared,
+    )
+
+
+def _optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float], ...]:
+    defaults = OPTIMISERS[find_architecture(architecture).family]
+    rates = recipe.learning_rates or (defaults.learning_rate,)
+    decays = recipe.weight_decays if recipe.weight_decays is not None else (defaults.weight_decay,)
+    return tuple(product(rates, decays))
+
+
+def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:
+    images = len(dataset.splits["train"])
+    limit = config.shared.get("limit_train")
+    images = min(images, limit) if limit else images
+    batch = int(config.shared["batch_size"])
+    if batch > images:
+        raise SettingError(
+            f"--batch-size {batch} is larger than the {images} training images of {dataset.name}; lower it to at most "
+            f"{images}"
+        )
+
+
+def _notes(dataset: ImageDataset) -> list[str]:
+    skipped = dataset.skipped
+    if not skipped:
+        return []
+    shown = "; ".join(skipped[:SHOWN_SKIPPED]) + (f"; and {len(skipped) - SHOWN_SKIPPED} more" if
+                                                  len(skipped) > SHOWN_SKIPPED else "")  # fmt: skip
+    count = "1 unreadable image was" if len(skipped) == 1 else f"{len(skipped)} unreadable images were"
+    return [f"{dataset.name}: {count} skipped: {shown}"]
+
+

@@ -1,0 +1,131 @@
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dashboards.report import summarise
+from dashboards.results import read_results
+
+
+@pytest.fixture
+def grid_trials(make_trial) -> Callable[..., list[dict]]:
+    """Accuracies with λ = 0.05 best by 4 points per step, ±0.2 points between seeds."""
+
+    def build(architectures=("x", "y", "z", "w"), seeds=(0, 1, 2), lambdas=(0.02, 0.05, 0.1)) -> list[dict]:
+        return [
+            make_trial(
+                a, "d", lam, seed, floor=0.4, val=0.7 - 0.04 * abs(i - 1) + 0.002 * seed,
+                test=0.6 + 0.01 * k - 0.04 * abs(i - 1) + 0.002 * seed, loss=1 + abs(i - 1) + 0.01 * seed,
+            )
+            for k, a in enumerate(architectures) for seed in seeds for i, lam in enumerate(lambdas)
+        ]  # fmt: skip
+
+    return build
+
+
+def test_a_full_grid_by_hand(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials())))
+    gains = [100 * (0.6 + 0.01 * k + 0.002 - 0.4) for k in range(4)]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(gains), scale=stats.sem(gains))
+    assert summary["gain"]["mean_points"] == pytest.approx(np.mean(gains))
+    assert summary["gain"]["low_points"] == pytest.approx(low)
+    assert summary["gain"]["high_points"] == pytest.approx(high)
+    assert [cell["lambda"] for cell in summary["cells"]] == [0.05] * 4
+    assert all(cell["edge"] is None for cell in summary["cells"])
+    assert summary["fixed"]["lambda"] == 0.05
+    assert summary["fixed"]["max_regret_points"] == pytest.approx(0)
+    assert [row["mean_points"] for row in summary["regret_per_lambda"]] == pytest.approx([4, 0, 4])
+    assert summary["worst"]["null"]["p"] == pytest.approx(1 / 501)
+    assert "beats a randomly initialised backbone by 21.7 points" in summary["verdict"]
+    assert "12 of 12" not in summary["verdict"] and "36 of 36 trials ended ok" in summary["verdict"]
+    assert summary["cost"]["seconds"] == pytest.approx(360)
+    assert summary["warnings"] == []
+
+
+def test_the_summary_is_strict_json_whatever_happened(grid_trials, make_trial, write_study):
+    trials = grid_trials(("x",), (0, 1))
+    trials += [
+        make_trial("y", "d", 0.05, 0, outcome="diverged", val=None, test=None, loss=None),
+        make_trial("q", "e", 0.05, 0, outcome="oom", floor=None, chance=None),
+        make_trial("q", "photos", 0.05, 0, floor=None, chance=None),
+    ]
+    summary = summarise(read_results(write_study(trials)))
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["counts"] == {"diverged": 1, "ok": 7, "oom": 1}
+    assert summary["unlabelled_datasets"] == ["photos"]
+    diverged = next(cell for cell in summary["cells"] if cell["architecture"] == "y")
+    assert diverged["test"] == 0.1
+
+
+def test_too_few_cells_and_seeds_give_no_interval_and_say_so(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials(("x",), (0, 1)))))
+    assert summary["gain"]["low_points"] is None
+    assert "1 cell and 2 seeds: too few for an interval" in summary["verdict"]
+    assert any("too few" in warning for warning in summary["warnings"])
+
+
+def test_few_cells_with_enough_seeds_use_the_seeds(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials(("x",), (0, 1, 2)))))
+    values = [100 * (0.6 + 0.002 * seed - 0.4) for seed in range(3)]
+    low, _ = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert summary["gain"]["unit"] == "seeds"
+    assert summary["gain"]["low_points"] == pytest.approx(low)
+
+
+def test_one_seed_has_no_null(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials(("x", "y", "z"), (0,)))))
+    assert summary["worst"]["null"] is None and summary["null"]["permutations"] == 0
+    assert "one seed: no telling how much of that is noise" in summary["verdict"]
+
+
+def test_a_best_lambda_at_the_edge_is_censored(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials(lambdas=(0.02, 0.05)))))
+    assert {cell["edge"] for cell in summary["cells"]} == {"high"}
+    assert any("4 of 4 cells the best λ is at the edge" in warning for warning in summary["warnings"])
+
+
+def test_no_effect_is_called_noise(make_trial, write_study):
+    rng = np.random.default_rng(0)
+    trials = [
+        make_trial(a, "d", lam, seed, val=float(v), test=float(v))
+        for a in ("x", "y", "z") for seed in range(3) for lam in (0.01, 0.05, 0.2)
+        for v in [0.6 + 0.01 * rng.normal()]
+    ]  # fmt: skip
+    assert "no more than noise would" in summarise(read_results(write_study(trials)))["verdict"]
+
+
+def test_collapsed_and_diverged_trials_are_named(grid_trials, write_study):
+    trials = grid_trials()
+    trials[1]["outcome"] = "collapsed"
+    trials[2]["outcome"] = "diverged"
+    summary = summarise(read_results(write_study(trials)))
+    assert "34 of 36 trials ended ok (1 collapsed, 1 diverged)" in summary["verdict"]
+    assert any("1 trials collapsed (1 cells chose such a λ)" in warning for warning in summary["warnings"])
+
+
+def test_a_search_claims_no_stability(make_trial, write_study):
+    trials = [
+        make_trial(lam=lam, val=val, test=0.6, config={"learning_rate": lr})
+        for lam, lr, val in ((0.011, 1e-3, 0.7), (0.052, 3e-3, 0.9), (0.31, 2e-3, 0.8))
+    ]
+    summary = summarise(read_results(write_study(trials, config={"search": "tpe"})))
+    assert summary["fixed"] is None and summary["worst"] is None and summary["regret_per_lambda"] == []
+    assert "best λ from search: 0.052" in summary["verdict"]
+    assert summary["cells"][0]["learning_rate"] == 3e-3
+    assert "stability claims come from a grid" in summary["warnings"][0]
+
+
+def test_without_labels_the_verdict_says_so(make_trial, write_study):
+    trials = [make_trial(lam=lam, floor=None, chance=None) for lam in (0.01, 0.1)]
+    summary = summarise(read_results(write_study(trials)))
+    assert "the images have no labels" in summary["verdict"]
+    assert summary["gain"] is None and summary["cells"] == []
+
+
+def test_nothing_finished_and_nothing_started(make_trial, write_study):
+    study = write_study([make_trial(outcome=None)], planned=[make_trial()["key"], "other"])
+    summary = summarise(read_results(study))
+    assert summary["verdict"] == "No trial has finished yet: 0 of 2."
+    assert summary["counts"] == {"pending": 2}

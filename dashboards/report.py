@@ -1,9 +1,9 @@
 """One self-contained HTML page per study: opens from disk, mails, needs no network and no server."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from typing import Any, Final
 import jinja2
 import pandas as pd
 import plotly.graph_objects as go
+import tyro
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -23,7 +24,7 @@ from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics import CELL
 from dashboards.summary import Json, numbers
 from dashboards.verdict import key_figures, signed, verdict, warnings
-from lejepa_core.errors import LejepaError
+from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import write_bytes, write_json
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -152,24 +153,37 @@ def _setting(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arguments:
+    """Write a study's report as one page."""
+
+    study: tyro.conf.Positional[str]
+    """Name under the storage, or path."""
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    json: bool = False
+    """Print the summary as JSON."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """`lejepa report STUDY [--json]`.
+    """`lejepa report STUDY`.
 
     Returns:
-        0, or 2 after an error a person can act on.
+        The exit code.
+
+    Raises:
+        LejepaError: An error that a person can act on.
     """
-    parser = argparse.ArgumentParser(prog="lejepa report", description="Write a study's report as one page.")
-    parser.add_argument("study", type=Path, help="folder of the study")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    arguments = parser.parse_args(argv)
-    try:
-        summary = write_report(arguments.study)
-    except LejepaError as error:
-        print(error, file=sys.stderr)
-        return 2
+    arguments = tyro.cli(Arguments, args=argv, prog="lejepa report")
+    study = StudyLedger.find(arguments.study, arguments.storage)
+    summary = write_report(study.path)
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         print(summary["verdict"], *summary["warnings"], sep="\n")
-        print(arguments.study / "report.html")
+        print(study.path / "report.html")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,8 @@
 
 # N samples, F features, C classes
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,9 +73,11 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
     """
     splits = {"train": train, "val": data.splits["val"], "test": data.splits["test"]}
     held_out = splits["val"][:_GEOMETRY_SAMPLES]
-    geometry = measure_geometry(_embed(encoder, data, held_out, image_size, projected=True))
+    with _batch_statistics(encoder):
+        geometry = measure_geometry(_embed(encoder, data, held_out, image_size, projected=True))
     if data.labels is None:
         return Evaluation(linear=None, knn=None, geometry=geometry)
+    encoder.eval()
     embeddings = {name: _embed(encoder, data, indices, image_size) for name, indices in splits.items()}
     labels = {name: data.labels[indices] for name, indices in splits.items()}
     return Evaluation(
@@ -154,12 +157,30 @@ def _vote(
     return predicted
 
 
+@contextmanager
+def _batch_statistics(encoder: Encoder) -> Iterator[None]:
+    """BatchNorm as the loss saw it: after few steps its running averages lag behind, and would look like collapse."""
+    encoder.eval()
+    layers = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    counts = [layer.num_batches_tracked for layer in layers]
+    for layer in layers:
+        # No momentum: the running averages stay as they are.
+        layer.momentum, layer.num_batches_tracked = 0.0, None
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer, momentum, count in zip(layers, momenta, counts, strict=True):
+            layer.momentum, layer.num_batches_tracked = momentum, count
+            layer.eval()
+
+
 @torch.inference_mode()
 def _embed(
     encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False
 ) -> Tensor:
     """Embeddings (or projections) of plain images, on the CPU, (N, F)."""
-    encoder.eval()
     parameter = next(encoder.parameters())
     parts = []
     for start in range(0, len(indices), _CHUNK):

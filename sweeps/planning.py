@@ -165,5 +165,3 @@ def _notes(dataset: ImageDataset) -> list[str]:
                                                   len(skipped) > SHOWN_SKIPPED else "")  # fmt: skip
     count = "1 unreadable image was" if len(skipped) == 1 else f"{len(skipped)} unreadable images were"
     return [f"{dataset.name}: {count} skipped: {shown}"]
-
-

@@ -80,18 +80,23 @@ def accuracy_data(trials: pd.DataFrame, searched: bool = False) -> tuple[Accurac
     scored = score(trials)
     scored = scored[scored["dataset"].isin(labelled(scored))]
     points = scored if searched else at_best_settings(scored)
+    means = {} if searched or points.empty else _means(points)
     order = {name: i for i, name in enumerate(sorted(scored["architecture"].unique()))}
     panels = []
     for dataset, part in points.groupby("dataset"):
         by_family = part["architecture"].nunique() > CROWDED and part["family"].nunique() > 1
         for family, some in part.groupby("family") if by_family else [("", part)]:
             title = f"{dataset} · {family}" if by_family else str(dataset)
-            panels.append(_panel(title, some, part, order, searched))
+            panels.append(_panel(title, some, part, order, means))
     return tuple(panels)
 
 
 def _panel(
-    title: str, some: pd.DataFrame, whole: pd.DataFrame, order: Mapping[str, int], searched: bool
+    title: str,
+    some: pd.DataFrame,
+    whole: pd.DataFrame,
+    order: Mapping[str, int],
+    means: Mapping[tuple[str, str], tuple[Mean, ...]],
 ) -> AccuracyPanel:
     known = pd.concat([whole["test"], whole["floor"], whole["chance"]]).dropna()
     low, high = float(known.min()), float(known.max())
@@ -100,21 +105,26 @@ def _panel(
     return AccuracyPanel(
         title=title,
         dataset=str(some["dataset"].iloc[0]),
-        lines=tuple(_line(str(name), cell, order, searched) for name, cell in some.groupby("architecture")),
+        lines=tuple(_line(str(name), cell, order, means) for name, cell in some.groupby("architecture")),
         lambdas=tuple(sorted(float(value) for value in some["lambda"].unique())),
         chance=float(chance.iloc[0]) if len(chance) else None,
         span=(low - margin, high + margin),
     )
 
 
-def _line(name: str, cell: pd.DataFrame, order: Mapping[str, int], searched: bool) -> Line:
+def _line(
+    name: str,
+    cell: pd.DataFrame,
+    order: Mapping[str, int],
+    means: Mapping[tuple[str, str], tuple[Mean, ...]],
+) -> Line:
     finished = cell[cell["test"].notna()]
     points = zip(finished["lambda"], finished["seed"], finished["test"], finished["outcome"], strict=True)
     floor = cell["floor"].mean()
     return Line(
         architecture=name,
         index=order[name],
-        means=() if searched else _means(cell),
+        means=means.get((name, str(cell["dataset"].iloc[0])), ()),
         points=tuple(
             Point(lam=float(lam), seed=int(seed), value=float(value), outcome=str(outcome))
             for lam, seed, value, outcome in points
@@ -124,15 +134,17 @@ def _line(name: str, cell: pd.DataFrame, order: Mapping[str, int], searched: boo
     )
 
 
-def _means(cell: pd.DataFrame) -> tuple[Mean, ...]:
-    table = pooled_intervals(cell)
-    columns = [
-        table[name].astype(object).where(table[name].notna(), None) for name in ("mean", "low", "high")
-    ]
-    return tuple(
-        Mean(lam=float(lam), n=int(n), mean=mean, low=low, high=high)
-        for lam, n, mean, low, high in zip(table["lambda"], table["n"], *columns, strict=True)
-    )
+def _means(points: pd.DataFrame) -> dict[tuple[str, str], tuple[Mean, ...]]:
+    found: dict[tuple[str, str], list[Mean]] = {}
+    for row in pooled_intervals(points).to_dict("records"):
+        mean, low, high = (
+            None if pd.isna(row[name]) else float(row[name]) for name in ("mean", "low", "high")
+        )
+        cell = (str(row["architecture"]), str(row["dataset"]))
+        found.setdefault(cell, []).append(
+            Mean(lam=float(row["lambda"]), n=int(row["n"]), mean=mean, low=low, high=high)
+        )
+    return {cell: tuple(means) for cell, means in found.items()}
 
 
 def draw_accuracy(panel: AccuracyPanel) -> go.Figure:
@@ -140,13 +152,18 @@ def draw_accuracy(panel: AccuracyPanel) -> go.Figure:
     axis = style.lambda_axis(panel.lambdas)
     figure = style.base_figure(370, title=style.titled(panel.title), xaxis=style.lambda_layout(axis))
     figure.update_yaxes(
-        tickformat=".0%", range=list(panel.span), zeroline=False, title={"text": "test top-1", "standoff": 4}
+        tickformat=".0%",
+        range=list(panel.span),
+        zeroline=False,
+        automargin=True,
+        title={"text": "test top-1", "standoff": 4},
     )
     if panel.chance is not None:
         _level(figure, panel.chance, "chance", style.MUTED, "dash")
+    step = min(0.012, 0.07 / len(panel.lines)) * (axis.span[1] - axis.span[0])
     for place, line in enumerate(panel.lines):
         # Side by side within a λ, so that the architectures' points do not hide each other.
-        shift = (place - (len(panel.lines) - 1) / 2) * 0.012 * (axis.span[1] - axis.span[0])
+        shift = (place - (len(panel.lines) - 1) / 2) * step
         _draw_line(figure, line, axis, shift)
     return figure
 

@@ -112,11 +112,14 @@ def draw_regret(data: RegretData) -> go.Figure:
         zeroline=False, ticks="",
     )  # fmt: skip
     figure.update_layout(meta={"dark_colorscale": DARK}, margin={"t": 44, "b": 8})
-    for row, column in enumerate(data.chosen):
-        if column is not None:
-            box = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.46, "y1": row + 0.46}
-            figure.add_shape(type="rect", **box, line={"color": style.PALETTE[1], "width": 2.5})
+    # All at once: Plotly checks every earlier shape again for each one added, minutes for 600 cells.
+    figure.update_layout(shapes=[_frame(row, col) for row, col in enumerate(data.chosen) if col is not None])
     return figure
+
+
+def _frame(row: int, column: int) -> dict[str, object]:
+    ends = {"x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.46, "y1": row + 0.46}
+    return {"type": "rect", **ends, "line": {"color": style.PALETTE[1], "width": 2.5}}
 
 
 def _texts(data: RegretData) -> list[list[str]]:

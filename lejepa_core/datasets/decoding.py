@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,7 +63,7 @@ def decode(
         raise Undecodable(f"{kind}: {reason}") from None
 
 
-def quiet() -> warnings.catch_warnings[None]:
+def quiet() -> AbstractContextManager[None]:
     """Drop warnings while it is entered: what matters about a file is in `Undecodable`.
 
     Returns:

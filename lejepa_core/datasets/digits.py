@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from lejepa_core.datasets.source import Item, Source
 from lejepa_core.datasets.specs import DATASETS
@@ -23,7 +22,6 @@ def digits_source() -> Source:
     return Source(
         name=spec.name,
         key=f"1-{version('scikit-learn')}",
-        classes=tuple(str(digit) for digit in range(10)),
         flip=spec.flip,
         items=_items,
         shares={"val": 0.15, "test": 0.25},
@@ -33,9 +31,11 @@ def digits_source() -> Source:
 
 
 def _items() -> Iterator[Item | str]:
+    from sklearn.datasets import load_digits  # takes seconds, and most runs find the cache filled
+
     bunch = load_digits()
     grey = np.round(bunch.images * (255 / _INK)).astype(np.uint8)
     for image, label in zip(grey, bunch.target, strict=True):
         pixels = np.repeat(image[:, :, None], 3, axis=2)
         digest = hashlib.sha256(image.tobytes()).hexdigest()
-        yield Item(pixels=pixels, label=int(label), split="train", digest=digest)
+        yield Item(pixels=pixels, label=str(label), split="train", digest=digest)

@@ -1,172 +1,207 @@
-"""A person's own images: PATH/{train,val,test}/<class>/*, PATH/<class>/*, or just images."""
+"""A person's own images: `folder:PATH`.
+
+PATH/train/<class>/*, with or without val/ and test/ beside it; or PATH/<class>/*; or, unlabelled, anything.
+What is missing of val and test is carved out of train. Deeper folders count for the class they are in.
+"""
 
 import hashlib
-import warnings
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import PIL
 
-from lejepa_core.datasets.splits import SPLITS, Split, carve
-from lejepa_core.datasets.store import Decoded, Pixels
+from lejepa_core.datasets.decoding import Undecodable, decode, quiet
+from lejepa_core.datasets.source import Item, Source
+from lejepa_core.datasets.splits import SPLITS, carve, check_splits
 from lejepa_core.errors import DataError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
-SHORT_SIDE, LONG_SIDE = 2, 8
-"""Most pixels that are kept of an image's sides, in training sizes."""
+SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+"""Which files are images; upper case counts as well."""
+SHARE: Final = 0.15
+"""Share of each class's train images that becomes a missing val or test."""
+
+_SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"}
+_SPLIT_FOLDERS |= {"test": "test", "testing": "test"}
+_BATCH = 64  # decoded images that wait in memory, at most
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
-    name: str
-    """Relative to the folder."""
-    label: str
-    split: Split | None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What a folder holds, before any file is opened.
+
+    Attributes:
+        root: The folder.
+        files: Path relative to `root` ("/" between parts), class and split of each image, sorted by path.
+        ignored: One line for each image that no class or split claims.
+    """
+
+    root: Path
+    files: tuple[tuple[str, str, str], ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Splits that no file declares, with the share of train to carve out."""
+        declared = {split for _, _, split in self.files}
+        return {split: SHARE for split in SPLITS[1:] if split not in declared}
 
 
-def check_folder(root: Path, *, labelled: bool) -> None:
-    """Make sure that a folder is a data set, as far as names can tell.
+def folder_name(path: Path) -> str:
+    """Name a folder for people.
+
+    Args:
+        path: The folder, however it was written.
+
+    Returns:
+        "folder:" and the last part of the path.
+    """
+    return f"folder:{Path(os.path.abspath(path.expanduser())).name or 'root'}"
+
+
+def list_folder(path: Path, *, labelled: bool) -> Listing:
+    """Find the images of a folder and read class and split from the names of its folders.
+
+    Args:
+        path: The folder.
+        labelled: Whether folder names are classes; if not, only train, val and test mean anything.
+
+    Returns:
+        The images found.
 
     Raises:
-        DataError: If it is missing, holds no image, or has fewer than two classes.
+        DataError: No such folder, no images in it, no class folders.
     """
-    _files(root, labelled=labelled)
-
-
-def folder_key(root: Path, *, labelled: bool) -> str:
-    """Hash of the names, sizes and times of all images: an unchanged folder is not decoded again."""
-    digest = hashlib.sha256(f"labelled={labelled}".encode())
-    for file in _files(root, labelled=labelled):
-        stat = file.path.stat()
-        digest.update(f"{file.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def read_folder(root: Path, *, image_size: int, labelled: bool) -> Decoded:
-    """Decode a folder; files that are no readable image are skipped and named.
-
-    Images are shrunk, never enlarged, until the short side is at most twice the training size and the long side
-    at most eight times. Missing splits are carved out of the training images by a hash of each file.
-
-    Raises:
-        DataError: If nothing is left of the images, of a split, or of all classes but one.
-    """
-    files, images, digests, skipped = [], [], [], []
-    for file in _files(root, labelled=labelled):
-        try:
-            data = file.path.read_bytes()
-            images.append(_decode(file.path, image_size))
-        except (
-            OSError,
-            SyntaxError,
-            ValueError,
-            UnidentifiedImageError,
-            Image.DecompressionBombError,
-        ) as error:
-            reason = (
-                "not an image" if isinstance(error, UnidentifiedImageError) else str(error).splitlines()[0]
-            )
-            skipped.append(f"{file.name} ({reason})")
-            continue
-        files.append(file)
-        digests.append(hashlib.sha256(data).hexdigest())
-    if not files:
-        raise DataError(f"none of the {len(skipped)} images in {root} can be read: {skipped[0]}")
-    _check_classes(root, files, labelled=labelled)
-    classes = sorted({file.label for file in files})
-    labels = [classes.index(file.label) for file in files]
-    return Decoded(
-        name=folder_name(root),
-        images=images,
-        labels=labels if labelled else None,
-        splits=_splits(files, digests, labels),
-        classes=tuple(classes) if labelled else (),
-        flip=True,
-        skipped=tuple(skipped),
-    )
-
-
-def folder_name(root: Path) -> str:
-    """What the data set calls itself: the folder's own name, wherever it lies."""
-    return f"folder:{root.resolve().name}"
-
-
-def _files(root: Path, *, labelled: bool) -> list[_File]:
+    root = path.expanduser()
     if not root.is_dir():
-        raise DataError(f"folder {root} does not exist; give the path of a folder of images as folder:PATH")
-    paths = sorted(
-        p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file() and not _hidden(p, root)
-    )
-    if not paths:
-        raise DataError(f"folder {root} holds no image ({' '.join(sorted(SUFFIXES))} were looked for)")
-    tops = {path.relative_to(root).parts[0] for path in paths}
-    has_splits = "train" in tops
-    files = []
-    for path in paths:
-        parts = path.relative_to(root).parts
-        split: Split | None = None
-        if has_splits:
-            if parts[0] not in SPLITS:
-                continue
-            split = parts[0]  # type: ignore[assignment]
-            parts = parts[1:]
-        if labelled and len(parts) < 2:
-            continue
-        files.append(_File(path, path.relative_to(root).as_posix(), parts[0] if labelled else "", split))
-    _check_classes(root, files, labelled=labelled)
-    return files
-
-
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
-
-
-def _check_classes(root: Path, files: Sequence[_File], *, labelled: bool) -> None:
-    classes = sorted({file.label for file in files})
-    if labelled and len(classes) < 2:
-        found = f"only the class {classes[0]!r}" if classes else "no class folder"
+        what = "is a file" if root.exists() else "does not exist"
+        raise DataError(f"{root} {what}; wanted a folder of images. Check the path after folder:")
+    found = sorted(_walk(root))
+    if not found:
+        raise DataError(f"no images in {root}; wanted {', '.join(SUFFIXES)}, in one folder per class")
+    in_splits = _has_split_folders(found)
+    placed = [(relative, *_place(relative, in_splits, labelled)) for relative in found]
+    files = tuple((relative, label, split) for relative, label, split in placed if split)
+    if not files:
         raise DataError(
-            f"folder {root} has {found}; at least two, as {root.name}/<class>/*, were wanted: for images without "
-            "classes say --unlabelled"
+            f"{root} has {len(found)} images but no class folders, as in {found[0]}; "
+            "wanted <class>/* or train/<class>/*. Without classes: --unlabelled"
         )
+    reason = "not in a class folder of train, val or test" if in_splits else "not in a class folder"
+    ignored = tuple(f"{relative}: {reason}" for relative, _, split in placed if not split)
+    return Listing(root=root, files=files, ignored=ignored)
 
 
-def _splits(files: Sequence[_File], digests: Sequence[str], labels: Sequence[int]) -> list[Split]:
-    given = {file.split for file in files}
-    missing: list[Split] = [split for split in ("val", "test") if split not in given]
-    own = [i for i, file in enumerate(files) if file.split in (None, "train")]
-    carved = carve([digests[i] for i in own], [labels[i] for i in own], missing)
-    splits: list[Split] = [file.split or "train" for file in files]
-    for i, split in zip(own, carved, strict=True):
-        splits[i] = split
-    return splits
+def check_folder(path: Path, *, labelled: bool) -> None:
+    """Refuse a folder that cannot become a dataset, without opening its images.
+
+    Args:
+        path: The folder.
+        labelled: As in `list_folder`.
+
+    Raises:
+        DataError: As `list_folder`, or fewer than two classes, or a split that would be empty.
+    """
+    listing = list_folder(path, labelled=labelled)
+    relative, names, splits = zip(*listing.files, strict=True)
+    classes, labels = np.unique(names, return_inverse=True)
+    codes = carve(labels, np.array([SPLITS.index(s) for s in splits]), relative, listing.shares)
+    check_splits(folder_name(path), labels, codes, classes.tolist() if labelled else ())
 
 
-def _decode(path: Path, image_size: int) -> Pixels:
-    with warnings.catch_warnings():
-        # Odd metadata is no reason to tell a person anything; what cannot be read raises.
-        warnings.simplefilter("ignore")
-        with Image.open(path) as opened:
-            image = _rgb(ImageOps.exif_transpose(opened))
-            scale = min(
-                SHORT_SIDE * image_size / min(image.size), LONG_SIDE * image_size / max(image.size), 1.0
-            )
-            if scale < 1:
-                width, height = (max(1, round(side * scale)) for side in image.size)
-                image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-            return np.asarray(image)
+def folder_source(path: Path, *, image_size: int, labelled: bool) -> Source:
+    """Describe a folder; its key changes with any file's name, size or time of change.
+
+    Args:
+        path: The folder.
+        image_size: Largest size that views will have; images are kept at up to twice that on the short side,
+            8 times on the long one, and never enlarged.
+        labelled: As in `list_folder`.
+
+    Returns:
+        The source.
+
+    Raises:
+        DataError: As `list_folder`.
+    """
+    listing = list_folder(path, labelled=labelled)
+    # Another decoder may give other pixels, and another builder another split.
+    state = hashlib.sha256(f"1 {PIL.__version__} {image_size} {labelled}".encode())
+    for relative, _, _ in listing.files:
+        state.update(f"\n{relative}\0{_stamp(listing.root / relative)}".encode(errors="surrogateescape"))
+    return Source(
+        name=folder_name(path),
+        key=f"{2 * image_size}px-{state.hexdigest()[:16]}",
+        labelled=labelled,
+        flip=True,
+        items=partial(_items, listing, image_size),
+        shares=listing.shares,
+    )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB, with whatever is transparent shown on white."""
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(image, np.float64)
-        span = 65535.0 if image.mode.startswith("I;16") or values.max() > 255 else 255.0
-        image = Image.fromarray(np.clip(values / span * 255, 0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:  # a dangling link: reading it will give the reason
+        return "unreadable"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def _walk(root: Path) -> Iterator[str]:
+    seen = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        # A link to a folder above would go round for ever.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(folder)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _has_split_folders(found: list[str]) -> bool:
+    # "train" may also be a class beside "bus": then it holds images itself, and others are no splits.
+    parts = [relative.split("/") for relative in found]
+    tops = {names[0].lower() for names in parts if len(names) > 1}
+    nested = any(len(names) > 2 and _SPLIT_FOLDERS.get(names[0].lower()) == "train" for names in parts)
+    return bool(tops) and (tops <= _SPLIT_FOLDERS.keys() or nested)
+
+
+def _place(relative: str, in_splits: bool, labelled: bool) -> tuple[str, str]:
+    # Class and split of a file; no split if it has no place.
+    *folders, _ = relative.split("/")
+    split = _SPLIT_FOLDERS.get(folders[0].lower(), "") if in_splits and folders else ""
+    if not labelled:
+        return "", split or "train"
+    if in_splits:
+        return (folders[1], split) if split and len(folders) > 1 else ("", "")
+    return (folders[0], "train") if folders else ("", "")
+
+
+def _items(listing: Listing, image_size: int) -> Iterator[Item | str]:
+    yield from listing.ignored
+    read = partial(_read, listing.root, image_size)
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(listing.files), _BATCH):
+            with quiet():
+                batch = list(pool.map(read, listing.files[start : start + _BATCH]))
+            yield from batch
+
+
+def _read(root: Path, image_size: int, file: tuple[str, str, str]) -> Item | str:
+    relative, label, split = file
+    try:
+        data = (root / relative).read_bytes()
+        pixels = decode(data, short_side=2 * image_size, long_side=8 * image_size)
+    except Undecodable as error:
+        return f"{relative}: {error}"
+    except OSError as error:
+        return f"{relative}: {error.strerror}"
+    return Item(pixels=pixels, label=label, split=split, digest=hashlib.sha256(data).hexdigest())

@@ -13,13 +13,13 @@ class Item:
 
     Attributes:
         pixels: uint8 (height, width, 3), RGB.
-        label: Index into the source's classes.
+        label: Name of its class; anything if the source is unlabelled.
         split: "train", "val" or "test"; a "train" image may be carved into a missing split.
         digest: Hash of the image's content: identical images share it.
     """
 
     pixels: UInt8[ndarray, "height width 3"]
-    label: int
+    label: str
     split: str
     digest: str
 
@@ -31,19 +31,19 @@ class Source:
     Attributes:
         name: Name of the dataset as a person sees it.
         key: Changes whenever the decoded pixels might; names the cache, with `name`.
-        classes: Class names, () if unlabelled.
         flip: Whether a horizontal flip leaves the class unchanged.
         items: Starts the decoding; yields an image, or one line about a file that has to be left out.
         shares: Splits that are missing, and the share of train to carve out for each.
         mean: Channel means in 0..1, None to compute them from the train split.
         std: Channel standard deviations, likewise.
+        labelled: Whether the labels count; if not, the dataset is stored without them.
     """
 
     name: str
     key: str
-    classes: tuple[str, ...]
     flip: bool
     items: Callable[[], Iterator[Item | str]]
     shares: Mapping[str, float]
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+    labelled: bool = True

@@ -14,7 +14,7 @@ class DatasetSpec:
         title: One line for a listing.
         classes: Number of classes.
         native_size: Height and width of every image, in pixels.
-        counts: Images of each split; a split that the source lacks is carved out of its train split.
+        images: Number of images of each split; one that the source lacks is carved out of train.
         mean: Mean of red, green, blue over the train split, pixels in 0..1.
         std: Standard deviation likewise.
         flip: Whether a horizontal flip leaves the class unchanged.
@@ -28,7 +28,7 @@ class DatasetSpec:
     title: str
     classes: int
     native_size: int
-    counts: Mapping[str, int]
+    images: Mapping[str, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     flip: bool
@@ -46,9 +46,9 @@ _SPECS = (
         title="handwritten digits, 8x8 grey",
         classes=10,
         native_size=8,
-        counts={"train": 1078, "val": 270, "test": 449},
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
+        images={"train": 1078, "val": 269, "test": 450},
+        mean=(0.3056, 0.3056, 0.3056),
+        std=(0.3760, 0.3760, 0.3760),
         flip=False,
         bundled=True,
         licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
@@ -60,9 +60,9 @@ _SPECS = (
         title="32x32 patches of 12 photographs; which one is each from?",
         classes=12,
         native_size=32,
-        counts={"train": 1440, "val": 360, "test": 720},
+        images={"train": 1440, "val": 360, "test": 720},
         mean=(0.5, 0.5, 0.5),
-        std=(0.1765, 0.1765, 0.1765),
+        std=(0.1722, 0.1781, 0.1788),
         flip=True,
         bundled=True,
         licence="public domain, CC0 or CC BY, per photograph: README.txt of each package's image folder",
@@ -74,7 +74,7 @@ _SPECS = (
         title="CIFAR-10: tiny photographs of 10 kinds of things",
         classes=10,
         native_size=32,
-        counts={"train": 45_000, "val": 5_000, "test": 10_000},
+        images={"train": 45_000, "val": 5_000, "test": 10_000},
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
         flip=True,
@@ -88,7 +88,7 @@ _SPECS = (
         title="CIFAR-100: tiny photographs of 100 kinds of things",
         classes=100,
         native_size=32,
-        counts={"train": 45_000, "val": 5_000, "test": 10_000},
+        images={"train": 45_000, "val": 5_000, "test": 10_000},
         mean=(0.5071, 0.4867, 0.4408),
         std=(0.2675, 0.2565, 0.2761),
         flip=True,

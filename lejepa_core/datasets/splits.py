@@ -1,35 +1,87 @@
-"""Splits where a data set has none: by hashes of the images, so that equal images stay together."""
+"""Train, val and test: carving out missing splits by content, and refusing unusable ones."""
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-HELD_OUT = 0.15
-"""Share of each class that a missing split takes from the training images."""
+import numpy as np
+from jaxtyping import Int64
+
+from lejepa_core.errors import DataError
+
+SPLITS: Final = ("train", "val", "test")
+"""The splits; their order gives the codes 0, 1, 2 in the cache."""
+
+_TRAIN = SPLITS.index("train")
 
 
-def carve(digests: Sequence[str], labels: Sequence[int], missing: Iterable[Split]) -> list[Split]:
-    """Divide training images, class by class, into train and the missing splits.
+def carve(
+    labels: Int64[np.ndarray, " n"],
+    codes: Int64[np.ndarray, " n"],
+    digests: Sequence[str],
+    shares: Mapping[str, float],
+) -> Int64[np.ndarray, " n"]:
+    """Move train images into missing splits.
 
-    Images with the same digest land in the same split. The order of the images does not matter.
+    In each class the distinct contents are sorted by their hash, and the first ones go to test, the next to
+    val: the result depends on content alone, and identical images stay together, across classes as well. A
+    class of three or more distinct images gives at least one to each split.
 
     Args:
-        digests: Hash of each image's bytes, hexadecimal.
         labels: Class of each image.
-        missing: Which of val and test to carve out; a class of fewer than 3 different images stays in train.
+        codes: Split of each image, as indices into `SPLITS`.
+        digests: Content hash of each image.
+        shares: Share of each class's train images to move, by split.
+
+    Returns:
+        New split codes.
     """
-    wanted = [split for split in ("test", "val") if split in set(missing)]
-    by_class: dict[int, set[str]] = defaultdict(set)
-    for digest, label in zip(digests, labels, strict=True):
-        by_class[label].add(digest)
-    home: dict[tuple[int, str], Split] = {}
-    for label, members in by_class.items():
-        # Hashed once more: the split must not follow from a digest that names the file elsewhere.
-        ranked = sorted(members, key=lambda d: hashlib.sha256(b"split" + d.encode()).digest())
-        count = max(1, round(HELD_OUT * len(ranked))) if len(ranked) >= 3 else 0
-        for i, split in enumerate(wanted):
-            home |= {(label, digest): split for digest in ranked[i * count : (i + 1) * count]}  # type: ignore[misc]
-    return [home.get((label, digest), "train") for digest, label in zip(digests, labels, strict=True)]
+    moved: dict[str, int] = {}
+    names = np.asarray(digests)
+    for label in np.unique(labels[codes == _TRAIN]):
+        contents = np.unique(names[(labels == label) & (codes == _TRAIN)]).tolist()
+        free = [digest for digest in contents if digest not in moved]
+        for split in sorted(shares):
+            code, least = SPLITS.index(split), 1 if len(contents) >= 3 else 0
+            quota = max(round(shares[split] * len(contents)), least)
+            quota = max(quota - sum(moved.get(digest) == code for digest in contents), 0)
+            moved.update(dict.fromkeys(free[:quota], code))
+            free = free[quota:]
+        moved.update(dict.fromkeys(free, _TRAIN))
+    return np.array(
+        [moved[d] if code == _TRAIN else code for d, code in zip(digests, codes, strict=True)], dtype=np.int64
+    )
+
+
+def check_splits(
+    name: str,
+    labels: Int64[np.ndarray, " n"],
+    codes: Int64[np.ndarray, " n"],
+    classes: Sequence[str],
+) -> None:
+    """Refuse splits that nothing can be learned from or measured on.
+
+    Args:
+        name: Name of the dataset, for the message.
+        labels: Class of each image.
+        codes: Split of each image, as indices into `SPLITS`.
+        classes: Class names, empty if unlabelled.
+
+    Raises:
+        DataError: Only one class; a class that train lacks (a probe could not learn it); an empty split.
+    """
+    if len(classes) == 1:
+        raise DataError(
+            f"{name} has one class, {classes[0]!r}; wanted two or more. Without classes: --unlabelled"
+        )
+    for code, split in enumerate(SPLITS):
+        if not np.any(codes == code):
+            raise DataError(
+                f"{name}: split {split!r} is empty ({len(codes)} images in all); wanted one or more images. "
+                "Add some: three different ones of a class are enough to fill train, val and test"
+            )
+    lacking = sorted(set(range(len(classes))) - set(labels[codes == _TRAIN].tolist()))
+    if lacking:
+        raise DataError(
+            f"{name}: class {classes[lacking[0]]!r} has no image in train ({len(lacking)} such classes); "
+            "wanted some of every class there. Add them, or remove the class's folder from val and test"
+        )

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lejepa_platform.trial import TrialTask
+from lejepa_platform.task import TrialTask
 
 
 def main() -> None:

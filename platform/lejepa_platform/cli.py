@@ -91,13 +91,20 @@ class Datasets:
             if self.name is None:
                 raise LejepaError("datasets get came without a name; say which: lejepa datasets get cifar10")
             folder = download_dataset(self.name, self.root)
-            print(f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}")
+            print(
+                f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}"
+            )
             return 0
         rows = [asdict(spec) for spec in DATASETS.values()]
         if not self.json:
             keep = ("name", "title", "classes", "native_size", "images", "how_to_get")
-            rows = [{k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep} for row in rows]
-            rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
+            rows = [
+                {k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep}
+                for row in rows
+            ]
+            rows.append(
+                {"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"}
+            )
         return show(rows, as_json=self.json)
 
 
@@ -135,7 +142,9 @@ class Sync:
         uri = self.tracking_uri or default_uri(self.storage)
         check_tracking(uri)
         study = StudyLedger.find(self.study, self.storage)
-        print(f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}")
+        print(
+            f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}"
+        )
         return 0
 
 
@@ -145,10 +154,18 @@ def status(study: StudyLedger) -> dict[str, Any]:
     trials = list(study.trials())
     outcomes = Counter(result["outcome"] for trial in trials if (result := trial.result()) is not None)
     config = document["config"]
-    searched = len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
+    searched = (
+        len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
+    )
     total = len(document["planned"]) or searched
     counts = {outcome: outcomes[outcome] for outcome in OUTCOMES if outcomes[outcome]}
-    return {"study": study.name, "total": total, "done": outcomes.total(), "outcomes": counts, "path": str(study.path)}
+    return {
+        "study": study.name,
+        "total": total,
+        "done": outcomes.total(),
+        "outcomes": counts,
+        "path": str(study.path),
+    }
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool) -> int:
@@ -161,7 +178,9 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> int:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_text(row.get(column, "")) for column in rows[0]))
-    Console().print(table if rows else "nothing found")
+    # Piped into a file or a pager, a table needs no terminal's width.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(table if rows else "nothing found")
     return 0
 
 

@@ -27,7 +27,8 @@ from ray.tune import Trainable
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
-from lejepa_platform.trial import TrialTask, run_trial
+from lejepa_platform.task import TrialTask
+from lejepa_platform.trial import run_trial
 
 Executor = Literal["auto", "inline", "ray_train"]
 TRIAL_FUNCTION = "lejepa_platform.trial:run_trial"
@@ -84,6 +85,10 @@ class InlineTrainable(Trainable):  # type: ignore[misc,unused-ignore]
         self.config = new_config
         return True
 
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Nothing: checkpoints are the ledger's."""
+        return {}
+
     def cleanup(self) -> None:
         """End the child with the actor."""
         self._child.stop()
@@ -109,7 +114,9 @@ class Child:
         if outcome == "done" and result is not None:
             ended: Outcome = result["outcome"]
         elif outcome == "done":
-            ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
+            ended = record_failure(
+                task, "error", "the trial ended without a result", time.monotonic() - start
+            )
         else:
             ended = record_failure(task, outcome, reason, time.monotonic() - start)
         if ended != "ok":
@@ -126,9 +133,17 @@ class Child:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         threads = dict.fromkeys(_THREAD_VARIABLES, str(self._placement.threads))
-        command = [sys.executable, "-m", "lejepa_platform.child", str(theirs.fileno()), self._placement.trial_function]
+        command = [
+            sys.executable,
+            "-m",
+            "lejepa_platform.child",
+            str(theirs.fileno()),
+            self._placement.trial_function,
+        ]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **threads})
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env={**os.environ, **threads}
+            )
         self._connection = Connection(ours.detach())
         self._trials = 0
 
@@ -148,7 +163,10 @@ def _describe_exit(code: int) -> tuple[Outcome, str]:
     if code == -signal.SIGKILL:
         return "oom", "the trial's process was killed (SIGKILL), as the kernel does when memory runs out"
     if code < 0:
-        return "error", f"the trial's process died of {signal.Signals(-code).name}; see log.txt in the trial's folder"
+        return (
+            "error",
+            f"the trial's process died of {signal.Signals(-code).name}; see log.txt in the trial's folder",
+        )
     return "error", f"the trial's process exited with code {code}; see log.txt in the trial's folder"
 
 

@@ -1,14 +1,14 @@
 """The study folder: the one truth about trials. Trackers, tables and reports are views of it.
 
-    STUDY/study.json                  what the study is
-    STUDY/trials/KEY/config.json      what the trial is
-                     attempt.json     how often it was started; a write by an older attempt is refused
-                     metrics.jsonl    one line per epoch
-                     checkpoint/      where it can continue
-                     predictions.npz  test predictions per image
-                     encoder.safetensors  the pretrained backbone
-                     result.json      written last: the trial is finished
-    STUDY/floors/NAME.json            probes of untrained backbones
+STUDY/study.json                  what the study is
+STUDY/trials/KEY/config.json      what the trial is
+                 attempt.json     how often it was started; a write by an older attempt is refused
+                 metrics.jsonl    one line per epoch
+                 checkpoint/      where it can continue
+                 predictions.npz  test predictions per image
+                 encoder.safetensors  the pretrained backbone
+                 result.json      written last: the trial is finished
+STUDY/floors/NAME.json            probes of untrained backbones
 """
 
 import json
@@ -83,7 +83,9 @@ class TrialLedger:
         attempt = self._current() + 1
         if read_json(self.path / "config.json") is None:
             created = int(time.time() * 1000)
-            write_json(self.path / "config.json", {"key": self.key, "created": created, "config": config.flat()})
+            write_json(
+                self.path / "config.json", {"key": self.key, "created": created, "config": config.flat()}
+            )
         write_json(self.path / "attempt.json", {"attempt": attempt, "started": time.time()})
         return TrialLedger(self.path, attempt)
 
@@ -95,7 +97,9 @@ class TrialLedger:
         """
         current = self._current()
         if current != self.attempt:
-            raise SupersededError(f"attempt {self.attempt} at trial {self.key} was replaced by attempt {current}")
+            raise SupersededError(
+                f"attempt {self.attempt} at trial {self.key} was replaced by attempt {current}"
+            )
 
     def write_metrics(self, history: Sequence[Flat]) -> None:
         """Replace the per-epoch metrics."""
@@ -195,7 +199,9 @@ class StudyLedger:
         """The contents of `study.json`."""
         study = read_json(self.path / "study.json")
         if not isinstance(study, dict):
-            raise StudyError(f"{self.path / 'study.json'} is damaged; restore it, or choose another study name")
+            raise StudyError(
+                f"{self.path / 'study.json'} is damaged; restore it, or choose another study name"
+            )
         return study
 
     def save(self, config: StudyConfig, *, planned: Sequence[TrialConfig], notes: Sequence[str] = ()) -> None:
@@ -236,6 +242,7 @@ class StudyLedger:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise StudyError(f"another process is running study {self.name!r}; wait for it or stop it") from error
+            raise StudyError(
+                f"another process is running study {self.name!r}; wait for it or stop it"
+            ) from error
         return lock
-

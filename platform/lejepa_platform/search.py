@@ -97,7 +97,9 @@ class _Cell:
         lambda_ = float(f"{params['lambda']:.6g}")
         optimiser = self.optimisers[params.get("optimiser", 0)]
         return [
-            self.config.trial(self.architecture, self.dataset, lambda_=lambda_, optimiser=optimiser, seed=seed)
+            self.config.trial(
+                self.architecture, self.dataset, lambda_=lambda_, optimiser=optimiser, seed=seed
+            )
             for seed in self.config.seeds
         ]
 
@@ -238,7 +240,9 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         self._running[trial_id] = trial.key
         return {"task": self._begin(trial)}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Pass an ending on."""
         key = self._running.pop(trial_id)
         self._planner.tell(key, self._ended(key, error or result is None))
@@ -248,3 +252,7 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the truth."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing either: Tune pickles its searcher, and the ledger is the truth."""
+        return {}

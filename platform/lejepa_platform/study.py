@@ -19,7 +19,7 @@ from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.progress import Progress
 from lejepa_platform.search import Planner, StudySearcher, make_planner
 from lejepa_platform.tracking import Tracker
-from lejepa_platform.trial import TrialTask
+from lejepa_platform.task import TrialTask
 
 LOG = logging.getLogger("lejepa")
 TRIAL_RESTARTS = 3
@@ -84,7 +84,9 @@ class Execution:
         )
 
 
-def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
+def open_study(
+    config: StudyConfig, storage: Path, *, extend: bool = False
+) -> tuple[StudyLedger, StudyConfig]:
     """The ledger of a study, and the study as it will be stored; nothing is written.
 
     Args:
@@ -184,7 +186,9 @@ def _drive(
 class _Watch:
     """What happens in the driver when a trial starts and when it ends."""
 
-    def __init__(self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress) -> None:
+    def __init__(
+        self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress
+    ) -> None:
         self._ledger, self._execution = ledger, execution
         self._tracker, self._progress = tracker, progress
         self._tasks: dict[str, TrialTask] = {}

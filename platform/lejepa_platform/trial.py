@@ -7,9 +7,8 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,48 +26,10 @@ from lejepa_core.random import derive_seed
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.task import TrialTask
 
 LOG = logging.getLogger("lejepa")
 Metrics = dict[str, float | None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialTask:
-    """A trial and all that one run of it needs to know; travels as JSON."""
-
-    config: Flat
-    """`TrialConfig.flat()`."""
-    study: str
-    """The study's folder."""
-    attempt: int
-    """From `TrialLedger.begin`."""
-    source: str
-    """Where the images are: a data set's name, or folder:PATH with an absolute path."""
-    cache: str
-    """Folder of decoded data sets."""
-    data_root: str | None = None
-    """Folder of downloaded data sets."""
-    labelled: bool = True
-    """Whether to look for classes, and to probe."""
-    threads: int = 1
-    """Threads of this process; part of what makes a rerun bit for bit."""
-    checkpoint_seconds: float = 5.0
-    """Least time between checkpoints."""
-
-    @property
-    def ledger(self) -> TrialLedger:
-        """The trial's folder, for writing as this attempt."""
-        key = TrialConfig.from_flat(self.config).key
-        return TrialLedger(Path(self.study) / "trials" / key, self.attempt)
-
-    def to_json(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Back from `to_json()`."""
-        return cls(**json.loads(text))
 
 
 def run_trial(task: TrialTask) -> TrialResult | None:
@@ -176,7 +137,9 @@ def _pretrain(
     history: list[Flat] = json.loads(saved["history"]) if saved else []
     last_saved = time.perf_counter()
     for epoch in pretrain(config, data, encoder, train=train, resume=saved):
-        history.append({"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)})
+        history.append(
+            {"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)}
+        )
         if rank() != 0:
             continue
         ledger.write_metrics(history)

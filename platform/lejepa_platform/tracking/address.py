@@ -13,11 +13,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from lejepa_platform.errors import StorageError, TrackingError
 from lejepa_platform.storage import require_writable
-from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.client import connect, load
 
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_SERVERS = {"http": 80, "https": 443}
+_DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _LEAST_SECONDS = 3.0
-"""What is left for the second stage of a check, however long the first one and the imports took."""
+"""What a tracker that accepts connections gets to answer, however long that and the imports took."""
 
 
 def default_uri(storage: Path) -> str:
@@ -36,7 +37,25 @@ def sqlite_path(uri: str) -> Path | None:
 
 def masked(uri: str) -> str:
     """An address without the credentials in it, fit to be shown."""
-    return re.sub(r"(\?).*", r"\1***", re.sub(r"//.*@", "//***@", uri))
+    return re.sub(r"\?.*", "?***", re.sub(r"//.*@", "//***@", uri))
+
+
+def reason(error: BaseException, uri: str) -> str:
+    """The gist of an error in one line, without the credentials of an address."""
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case socket.gaierror():
+            return "unknown host"
+        case ModuleNotFoundError():
+            return f"the Python package {error.name} is not installed"
+        case OSError(strerror=str(text)):
+            return text
+    line = (str(error).strip().splitlines() or [""])[0].replace(uri, masked(uri))
+    password = uri.partition("//")[2].rpartition("@")[0].partition(":")[2]
+    for secret in {password, unquote(password)} - {""}:
+        line = line.replace(secret, "***")
+    return line[:200] or type(error).__name__
 
 
 def check_tracking(uri: str, *, seconds: float = 10.0) -> None:
@@ -54,35 +73,91 @@ def check_tracking(uri: str, *, seconds: float = 10.0) -> None:
     except Exception as error:
         # Whatever a driver raises means one thing here: this tracker cannot be used.
         raise TrackingError(
-            f"cannot use the tracker {masked(uri)}: {reason(error, uri)}; start it, or name another with --tracking"
+            f"cannot use the tracker {masked(uri)}: {reason(error, uri)}; "
+            "start or correct it, or name another with --tracking-uri"
         ) from None
-
-
-def reason(error: BaseException, uri: str) -> str:
-    """The gist of an error in one line, without the credentials of an address."""
-    match error:
-        case ConnectionRefusedError():
-            return "connection refused"
-        case socket.gaierror():
-            return "unknown host"
-        case ModuleNotFoundError():
-            return f"the Python package {error.name} is not installed"
-    text = (str(error).strip().splitlines() or [""])[0].replace(uri, masked(uri))
-    user, _, password = uri.partition("//")[2].rpartition("@")[0].partition(":")
-    for secret in {password, unquote(password)} - {""}:
-        text = text.replace(secret, "***")
-    return f"{text[:200]}" if text else type(error).__name__
 
 
 def _probe(uri: str, deadline: float) -> None:
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if scheme == "sqlite":
-        _probe_sqlite(uri)
-    elif scheme in _PORTS:
+        if _probe_sqlite(uri):
+            load()
+            _within(deadline - time.monotonic(), lambda: connect(uri).search_experiments(max_results=1))
+    elif scheme in _SERVERS:
         if not _proxied(uri):
-            within(deadline - time.monotonic(), lambda: _open_port(uri, scheme, deadline))
-        ask = _ask_server if scheme in ("http", "https") else _ask_database
-        client = connect if ask is _ask_server else None
-        within(max(_LEAST_SECONDS, deadline - time.monotonic()), lambda: ask(uri))
+            _within(deadline - time.monotonic(), lambda: _open_port(uri, _SERVERS[scheme], deadline))
+        load()
+        _within(deadline - time.monotonic(), lambda: connect(uri).search_experiments(max_results=1))
+    elif scheme in _DATABASES:
+        _within(deadline - time.monotonic(), lambda: _open_port(uri, _DATABASES[scheme], deadline))
+        _within(deadline - time.monotonic(), lambda: _open_database(uri))
     else:
-        raise ValueError("sqlite:///PATH, http://HOST:PORT, or postgresql://, mysql:// or mssql:// was wanted")
+        raise ValueError("sqlite:///PATH, http://HOST:PORT, postgresql://, mysql:// or mssql:// was wanted")
+
+
+def _within(seconds: float, work: Callable[[], object]) -> None:
+    """Do work in a thread that is left behind when it takes too long, so that no retries can hold us up."""
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="lejepa-check-tracking", daemon=True)
+    thread.start()
+    seconds = max(_LEAST_SECONDS, seconds)
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    if failures:
+        raise failures[0]
+
+
+def _open_port(uri: str, port: int, deadline: float) -> None:
+    parts = urlsplit(uri)
+    if not parts.hostname:
+        # A database on a socket of this machine; its driver knows where.
+        if parts.scheme in _SERVERS:
+            raise ValueError("it names no host")
+        return
+    timeout = max(0.1, deadline - time.monotonic())
+    socket.create_connection((parts.hostname, parts.port or port), timeout=timeout).close()
+
+
+def _proxied(uri: str) -> bool:
+    parts = urlsplit(uri)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
+
+
+def _open_database(uri: str) -> None:
+    """Connect without MLflow, which would retry for minutes and make its tables."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def _probe_sqlite(uri: str) -> bool:
+    """Whether an SQLite file holds a tracking store already; raises if it could not hold one."""
+    path = sqlite_path(uri)
+    if path is None or str(path) in (".", ":memory:"):
+        raise ValueError("sqlite:///PATH was wanted, with the path of a file")
+    if not path.exists() or path.stat().st_size == 0:
+        try:
+            require_writable(path.parent)
+        except StorageError as error:
+            raise error.__cause__ or error from None
+        return False
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5.0)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        database.execute("ROLLBACK")
+    if tables and "experiments" not in tables:
+        raise ValueError("it is a database of something else")
+    return bool(tables)

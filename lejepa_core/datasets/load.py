@@ -1,0 +1,122 @@
+"""Datasets by name: the functions that the rest of the project calls."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from lejepa_core.datasets.cache import cached
+from lejepa_core.datasets.cifar import CIFAR_READERS, check_cifar, cifar_source, download_cifar
+from lejepa_core.datasets.digits import digits_source
+from lejepa_core.datasets.folder import check_folder, folder_source
+from lejepa_core.datasets.image_dataset import ImageDataset
+from lejepa_core.datasets.patches import patches_source
+from lejepa_core.datasets.source import Source
+from lejepa_core.datasets.specs import DATASETS
+from lejepa_core.errors import DataError, SettingError, UnknownNameError
+
+_FOLDER = "folder:"
+_LIST = "lejepa datasets"
+
+
+def load_dataset(
+    name: str, *, image_size: int, cache_dir: Path, data_root: Path | None = None, labelled: bool = True
+) -> ImageDataset:
+    """Open a dataset, after decoding it into the cache if that has not been done.
+
+    Args:
+        name: A key of `DATASETS`, or "folder:" and the path of a person's own images.
+        image_size: Height and width of the largest views, in pixels. Only a folder's images are stored
+            according to it; the named sets keep their native size.
+        cache_dir: Folder of decoded datasets, shared by all processes of a node.
+        data_root: Where downloaded sets are; None for `default_data_root()`.
+        labelled: Whether to use labels; a folder without classes has none.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        UnknownNameError: `name` is not a dataset.
+        SettingError: `image_size` is below 1.
+        DataError: Files are missing, unreadable or too few, or the cache cannot be written.
+    """
+    if image_size < 1:
+        raise SettingError(f"image_size is {image_size}; wanted 1 or more pixels")
+    _check_name(name)
+    if name.startswith(_FOLDER):
+        return cached(folder_source(_folder(name), image_size=image_size, labelled=labelled), cache_dir)
+    source = _named_source(name, data_root or default_data_root())
+    if not labelled:
+        source = replace(source, key=f"{source.key}-unlabelled", labelled=False)
+    return cached(source, cache_dir)
+
+
+def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = True) -> None:
+    """Refuse what `load_dataset` would refuse, without decoding an image.
+
+    A folder's files are listed, not opened: unreadable or identical ones count as good here. The files of a
+    downloaded set are compared with their md5.
+
+    Args:
+        name: As in `load_dataset`.
+        data_root: As in `load_dataset`.
+        labelled: As in `load_dataset`.
+
+    Raises:
+        UnknownNameError: `name` is not a dataset.
+        DataError: Files are missing, damaged or too few.
+    """
+    _check_name(name)
+    if name.startswith(_FOLDER):
+        check_folder(_folder(name), labelled=labelled)
+    elif name in CIFAR_READERS:
+        check_cifar(name, data_root or default_data_root())
+
+
+def download_dataset(name: str, root: Path | None = None) -> Path | None:
+    """Download a dataset; nothing happens if it is there already or comes with the installation.
+
+    Args:
+        name: A key of `DATASETS`.
+        root: Folder to put it in; None for `default_data_root()`.
+
+    Returns:
+        The folder it is in, None if it comes with the installation.
+
+    Raises:
+        UnknownNameError: `name` is not a named dataset.
+        DataError: The download failed, or does not match its md5.
+    """
+    if name not in DATASETS:
+        raise UnknownNameError("dataset", name, DATASETS, _LIST)
+    if name not in CIFAR_READERS:
+        return None
+    root = root or default_data_root()
+    download_cifar(name, root)
+    return root
+
+
+def default_data_root() -> Path:
+    """Say where downloaded sets are looked for.
+
+    Returns:
+        The folder that the environment variable LEJEPA_DATA_ROOT names, else ~/.cache/lejepa/data.
+    """
+    return Path(os.environ.get("LEJEPA_DATA_ROOT") or Path("~/.cache/lejepa/data")).expanduser()
+
+
+def _check_name(name: str) -> None:
+    if name in DATASETS or (name.startswith(_FOLDER) and name != _FOLDER):
+        return
+    if name and Path(name).expanduser().is_dir():
+        raise DataError(f"dataset {name!r} is a folder; wanted a name, or {_FOLDER}{name}")
+    raise UnknownNameError("dataset", name, [*DATASETS, f"{_FOLDER}PATH"], _LIST)
+
+
+def _folder(name: str) -> Path:
+    return Path(name.removeprefix(_FOLDER))
+
+
+def _named_source(name: str, root: Path) -> Source:
+    if name in CIFAR_READERS:
+        return cifar_source(name, root)
+    return {"digits": digits_source, "patches": patches_source}[name]()

@@ -1,0 +1,48 @@
+"""A trial on its way to the process that runs it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from lejepa_platform.config import Flat, TrialConfig
+from lejepa_platform.ledger import TrialLedger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialTask:
+    """A trial and all that one run of it needs to know; travels as JSON."""
+
+    config: Flat
+    """`TrialConfig.flat()`."""
+    study: str
+    """The study's folder."""
+    attempt: int
+    """From `TrialLedger.begin`."""
+    source: str
+    """Where the images are: a data set's name, or folder:PATH with an absolute path."""
+    cache: str
+    """Folder of decoded data sets."""
+    data_root: str | None = None
+    """Folder of downloaded data sets."""
+    labelled: bool = True
+    """Whether to look for classes, and to probe."""
+    threads: int = 1
+    """Threads of this process; part of what makes a rerun bit for bit."""
+    checkpoint_seconds: float = 5.0
+    """Least time between checkpoints."""
+
+    @property
+    def ledger(self) -> TrialLedger:
+        """The trial's folder, for writing as this attempt."""
+        key = TrialConfig.from_flat(self.config).key
+        return TrialLedger(Path(self.study) / "trials" / key, self.attempt)
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Back from `to_json()`."""
+        return cls(**json.loads(text))

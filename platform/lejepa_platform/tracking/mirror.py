@@ -1,0 +1,293 @@
+"""Makes MLflow hold exactly what the ledger says, whatever it held before.
+
+    experiment             the study
+    └── run, role=study    what belongs to the whole of it: the report
+        └── run, role=cell     (architecture, data set)
+            └── run, role=trial    one per trial key
+
+One process writes at a time. A run is made together with the tags that it is found by, so that a process
+killed between any two calls leaves nothing that its successor cannot go on with. Points cannot be taken back
+from a run: where one contradicts the ledger, as after a trial was run again, it is deleted and made anew.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lejepa_platform.config import Flat
+from lejepa_platform.errors import StudyError
+from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.storage import read_json
+from lejepa_platform.tracking.address import check_tracking, sqlite_path
+from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.record import Point, Record, Stamp, common_tags, result_digest
+
+PAGE: Final = 1000
+_METRICS_PER_BATCH: Final = 800
+"""MLflow takes 1000 metrics, parameters and tags in all at once."""
+_PARENT = "mlflow.parentRunId"
+_STAMP = "mirrored"
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of a run in MLflow."""
+
+    run_id: str
+    role: str
+    status: str
+    tags: dict[str, str]
+    params: frozenset[str] = frozenset()
+    stamp: Stamp | None = None
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the run above."""
+        return self.tags.get(_PARENT)
+
+
+@dataclass(slots=True)
+class Index:
+    """What a study's experiment holds."""
+
+    client: Any
+    experiment_id: str
+    several_optimisers: frozenset[str]
+    """Architectures whose trials differ in learning rate or weight decay."""
+    study: Run | None = None
+    cells: dict[tuple[str, str], Run] = field(default_factory=dict)
+    trials: dict[str, Run] = field(default_factory=dict)
+
+
+class Mirror:
+    """Writes a study to MLflow; any call may raise whatever MLflow raises, and may then be repeated."""
+
+    def __init__(self, study: StudyLedger, uri: str, artifacts: Path | None) -> None:
+        """Nothing is contacted yet.
+
+        Args:
+            study: What to mirror.
+            uri: The tracker.
+            artifacts: Root of the artifacts of a tracker that is a database; beside an SQLite file if None.
+        """
+        self._study, self._uri, self._artifacts = study, uri, artifacts
+        self._index: Index | None = None
+
+    def open(self) -> Index:
+        """Find or make the experiment, and read what it holds; at once if that is known.
+
+        Raises:
+            TrackingError: If the tracker cannot be used.
+        """
+        if self._index is None:
+            check_tracking(self._uri)
+            client = connect(self._uri)
+            index = Index(client, self._experiment(client), _several_optimisers(self._study))
+            for run in read_runs(client, index.experiment_id):
+                self._file(index, run)
+            self._index = index
+        return self._index
+
+    def forget(self) -> None:
+        """Believe nothing about the tracker any more; the next call reads it again."""
+        self._index = None
+
+    def running(self) -> list[str]:
+        """Keys of the trials that were mirrored before they ended."""
+        runs = self._index.trials if self._index else {}
+        return [key for key, run in runs.items() if run.status == "RUNNING"]
+
+    def trial(self, ledger: TrialLedger) -> bool:
+        """Mirror a trial.
+
+        Returns:
+            Whether there is such a trial: False before its first start.
+
+        Raises:
+            StudyError: If a file of the trial is damaged.
+        """
+        index = self.open()
+        run = index.trials.get(ledger.key)
+        if run is not None and self._complete(index, run, ledger.result()):
+            return True
+        record = Record.read(ledger)
+        if record is None:
+            return False
+        parent = self._cell(index, record)
+        if run is not None and run.stamp is not None and _contradicts(run.stamp, record):
+            index.client.delete_run(run.run_id)
+            run = None
+        if run is None:
+            run = index.trials[record.key] = self._create(
+                index,
+                {**record.tags(), _PARENT: parent.run_id},
+                name=record.name(optimiser=record.cell[0] in index.several_optimisers),
+                created=record.created,
+            )
+        self._send(index.client, run, record, parent)
+        return True
+
+    def attach(self, path: Path) -> None:
+        """Keep a file with the study's own run.
+
+        Raises:
+            StudyError: If there is no such file.
+        """
+        if not path.is_file():
+            raise StudyError(f"{path} came, a file was wanted")
+        index = self.open()
+        run = self._study_run(index, created=int(time.time() * 1000))
+        index.client.log_artifact(run.run_id, str(path))
+
+    def _experiment(self, client: Any) -> str:
+        found = client.get_experiment_by_name(self._study.name)
+        if found is None:
+            return str(
+                client.create_experiment(self._study.name, artifact_location=self._artifact_location())
+            )
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _artifact_location(self) -> str | None:
+        if self._uri.startswith("http"):
+            return None
+        database = sqlite_path(self._uri)
+        root = self._artifacts or (database.parent / "mlartifacts" if database else None)
+        return (root.absolute() / self._study.name).as_uri() if root else None
+
+    def _file(self, index: Index, run: Run) -> None:
+        """Enter a run into the index; of two for the same thing, as two writers would make, one goes."""
+        tags = run.tags
+        match run.role:
+            case "study":
+                rival, index.study = index.study, run
+            case "cell":
+                cell = (tags.get("architecture", ""), tags.get("dataset", ""))
+                rival, index.cells[cell] = index.cells.get(cell), run
+            case "trial":
+                key = tags.get("trial_key", "")
+                rival, index.trials[key] = index.trials.get(key), run
+            case _:
+                return
+        if rival is not None:
+            index.client.delete_run(rival.run_id)
+
+    def _complete(self, index: Index, run: Run, result: Flat | None) -> bool:
+        if result is None or run.stamp is None or run.status == "RUNNING":
+            return False
+        cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
+        return run.stamp.result == result_digest(result) and cell is not None and run.parent == cell.run_id
+
+    def _create(self, index: Index, tags: dict[str, str], *, name: str, created: int) -> Run:
+        tags = {"study": self._study.name, **tags}
+        made = index.client.create_run(index.experiment_id, start_time=created, tags=tags, run_name=name)
+        return Run(made.info.run_id, tags["role"], "RUNNING", tags)
+
+    def _study_run(self, index: Index, *, created: int) -> Run:
+        if index.study is None:
+            tags = {"role": "study", **common_tags()}
+            index.study = self._create(index, tags, name=self._study.name, created=created)
+        return _folder(index.client, index.study, created)
+
+    def _cell(self, index: Index, record: Record) -> Run:
+        study = self._study_run(index, created=record.created)
+        run = index.cells.get(record.cell)
+        if run is None:
+            architecture, dataset = record.cell
+            tags = {name: record.tags().get(name, "") for name in ("architecture", "dataset", "family")}
+            tags |= {"role": "cell", _PARENT: study.run_id, **common_tags()}
+            tags = {name: text for name, text in tags.items() if text}
+            run = self._create(index, tags, name=f"{architecture} / {dataset}", created=record.created)
+            index.cells[record.cell] = run
+        if run.parent != study.run_id:
+            _set_parent(index.client, run, study)
+        return _folder(index.client, run, record.created)
+
+    def _send(self, client: Any, run: Run, record: Record, parent: Run) -> None:
+        stamp, held = record.stamp, run.stamp
+        if held is not None and held.epochs > stamp.epochs:
+            # A trial that went back to its checkpoint; its epochs come again, and are the same.
+            return
+        if run.parent != parent.run_id:
+            _set_parent(client, run, parent)
+        if stamp != held:
+            tags = {**record.tags(), _STAMP: str(stamp)}
+            params = {name: text for name, text in record.params().items() if name not in run.params}
+            _log(client, run.run_id, record.points(held), params, tags)
+            run.stamp, run.params = stamp, run.params | params.keys()
+        if record.result is not None and run.status != record.status:
+            client.set_terminated(run.run_id, record.status, end_time=record.ended)
+            run.status = record.status
+
+
+def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
+    """Every run of an experiment that was not deleted, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        for run in page:
+            tags = run.data.tags
+            yield Run(
+                run.info.run_id,
+                tags.get("role", ""),
+                run.info.status,
+                {
+                    name: tags[name]
+                    for name in ("trial_key", "architecture", "dataset", _PARENT)
+                    if name in tags
+                },
+                frozenset(run.data.params),
+                Stamp.parse(tags.get(_STAMP, "")),
+            )
+        token = page.token
+        if not token:
+            return
+
+
+def _contradicts(held: Stamp, record: Record) -> bool:
+    """Whether MLflow holds points that the ledger does not have, and will not have."""
+    if held.result:
+        return held.result != result_digest(record.result)
+    if held.epochs > len(record.rows):
+        return record.result is not None
+    return held.rows != record.rows_digest(held.epochs)
+
+
+def _log(
+    client: Any, run_id: str, points: list[Point], params: Mapping[str, str], tags: Mapping[str, str]
+) -> None:
+    """Log in batches, the tags last: what the stamp among them says is there is there."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    metrics = [Metric(point.key, point.value, point.timestamp, point.step) for point in points]
+    while len(metrics) > _METRICS_PER_BATCH:
+        client.log_batch(run_id, metrics=metrics[:_METRICS_PER_BATCH])
+        metrics = metrics[_METRICS_PER_BATCH:]
+    client.log_batch(
+        run_id,
+        metrics=metrics,
+        params=[Param(name, text) for name, text in params.items()],
+        tags=[RunTag(name, text) for name, text in tags.items()],
+    )
+
+
+def _set_parent(client: Any, run: Run, parent: Run) -> None:
+    client.set_tag(run.run_id, _PARENT, parent.run_id)
+    run.tags[_PARENT] = parent.run_id
+
+
+def _folder(client: Any, run: Run, created: int) -> Run:
+    """A run that only holds others is never seen as running, whoever is killed when."""
+    if run.status == "RUNNING":
+        client.set_terminated(run.run_id, "FINISHED", end_time=created)
+        run.status = "FINISHED"
+    return run
+
+
+def _several_optimisers(study: StudyLedger) -> frozenset[str]:
+    document = read_json(study.path / "study.json") or {}
+    optimisers = document.get("config", {}).get("optimisers", {})
+    return frozenset(architecture for architecture, pairs in optimisers.items() if len(pairs) > 1)

@@ -1,0 +1,204 @@
+"""What MLflow should hold about a trial: a function of its ledger alone, so that a replay changes nothing.
+
+A metric point is identified by (key, step, timestamp, value) in MLflow, so timestamps are made up from the
+time of the trial's first start and the epoch: the same point sent again is the same point.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Self
+
+from lejepa_core.objective import OBJECTIVE_FORM
+from lejepa_platform.config import METHOD_VERSION, Flat
+from lejepa_platform.errors import StudyError
+from lejepa_platform.ledger import FAILURES, TrialLedger
+
+LONGEST_TEXT: Final = 5000
+"""MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
+_NOT_METRICS = {"epoch", "step", "seconds"}
+
+
+class Point(NamedTuple):
+    """One value of one metric."""
+
+    key: str
+    value: float
+    step: int
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """How much of a trial MLflow holds; a tag of its run, so that a later process can tell."""
+
+    epochs: int
+    rows: str
+    """Digest of the metrics of these epochs."""
+    result: str = ""
+    """Digest of the result, empty while there is none."""
+
+    def __str__(self) -> str:
+        return f"{self.epochs}-{self.rows}-{self.result}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Back from `str()`; None if it is no stamp."""
+        epochs, _, digests = text.partition("-")
+        rows, _, result = digests.partition("-")
+        return cls(int(epochs), rows, result) if epochs.isdigit() else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A trial as MLflow should show it."""
+
+    key: str
+    config: Flat
+    created: int
+    """First start, in milliseconds since 1970."""
+    rows: list[Flat]
+    """The metrics of each epoch."""
+    result: Flat | None
+
+    @classmethod
+    def read(cls, ledger: TrialLedger) -> Self | None:
+        """A trial as its ledger has it now; None before its first start.
+
+        Raises:
+            StudyError: If a file of the trial is damaged.
+        """
+        # The result first: with one, the history read after it is complete.
+        result = ledger.result()
+        document = ledger.config()
+        if document is None:
+            return None
+        try:
+            return cls(
+                key=ledger.key,
+                config=document["config"],
+                created=int(document["created"]),
+                rows=ledger.history(),
+                result=result,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StudyError(
+                f"trial {ledger.key} is damaged, remove its folder to run it again: {error}"
+            ) from error
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        """(architecture, data set)."""
+        return str(self.config["architecture"]), str(self.config["dataset"])
+
+    @property
+    def status(self) -> str:
+        """MLflow's word for how the trial stands."""
+        if self.result is None:
+            return "RUNNING"
+        outcome = self.result["outcome"]
+        return "FAILED" if outcome in FAILURES else "KILLED" if outcome == "stopped" else "FINISHED"
+
+    @property
+    def ended(self) -> int:
+        """First start plus cost, in milliseconds since 1970: the end, had it never been interrupted."""
+        return self.created + round(1000 * float((self.result or {}).get("seconds") or 0.0))
+
+    @property
+    def stamp(self) -> Stamp:
+        """How much there is to hold."""
+        return Stamp(len(self.rows), self.rows_digest(len(self.rows)), result_digest(self.result))
+
+    def rows_digest(self, epochs: int) -> str:
+        """Digest of the first epochs' metrics."""
+        return _digest([_numbers(row) for row in self.rows[:epochs]])
+
+    def name(self, *, optimiser: bool) -> str:
+        """The run's name.
+
+        Args:
+            optimiser: Whether learning rate and weight decay are needed to tell trials apart.
+        """
+        name = f"λ={_text(self.config['lambda'])} seed={self.config['seed']}"
+        if optimiser:
+            name += f" lr={self.config['learning_rate']:g} wd={self.config['weight_decay']:g}"
+        return name
+
+    def params(self) -> dict[str, str]:
+        """The configuration; numbers in plain decimal, lists as JSON, what is None or empty left out."""
+        texts = {name: _text(value) for name, value in self.config.items() if value is not None}
+        return {name: text for name, text in texts.items() if text}
+
+    def tags(self) -> dict[str, str]:
+        """What to filter and group by."""
+        tags = {"role": "trial", "trial_key": self.key, **common_tags()}
+        tags |= {
+            name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")
+        }
+        if self.result is not None:
+            tags |= {
+                "outcome": self.result["outcome"],
+                "failure_reason": str(self.result.get("reason") or ""),
+            }
+        return {name: text for name, text in tags.items() if text}
+
+    def points(self, held: Stamp | None) -> list[Point]:
+        """Every metric point that is not held yet."""
+        points = self._settings_points() if held is None else []
+        skip = held.epochs if held is not None else 0
+        for row in self.rows[skip:]:
+            points += self._points(_numbers(row), int(row["epoch"]))
+        if self.result is not None:
+            last = self.rows[-1] if self.rows else {}
+            metrics = {**self.result["metrics"], "cost/seconds": self.result.get("seconds")}
+            # The last epoch's metrics are among the result's, and are sent as that epoch's.
+            final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
+            points += self._points(final, int(last.get("epoch", 0)))
+        return points
+
+    def _settings_points(self) -> list[Point]:
+        # MLflow sorts and compares parameters as texts; as metrics they are numbers.
+        lambda_ = float(self.config["lambda"])
+        settings = {"hp/lambda": lambda_, "hp/learning_rate": float(self.config["learning_rate"])}
+        if lambda_ > 0:
+            settings["hp/log10_lambda"] = math.log10(lambda_)
+        return self._points(settings, 0)
+
+    def _points(self, metrics: Mapping[str, float], epoch: int) -> list[Point]:
+        return [Point(key, value, epoch, self.created + epoch) for key, value in metrics.items()]
+
+
+def common_tags() -> dict[str, str]:
+    """What every run says about the method."""
+    return {"objective_form": OBJECTIVE_FORM, "method_version": str(METHOD_VERSION)}
+
+
+def result_digest(result: Flat | None) -> str:
+    """Digest of a result, empty if there is none."""
+    return "" if result is None else _digest(result)
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        key: float(value)
+        for key, value in row.items()
+        if key not in _NOT_METRICS
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f")
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"))[:LONGEST_TEXT]
+    return str(value)[:LONGEST_TEXT]

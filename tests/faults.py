@@ -1,0 +1,43 @@
+"""Trial functions that go wrong in real ways; the seed of the trial says how. Run by the inline executor's child."""
+
+import os
+import resource
+import signal
+import time
+
+from lejepa_platform.config import TrialConfig
+from lejepa_platform.ledger import TrialResult
+from lejepa_platform.task import TrialTask
+
+OK, KILLED, EXITED, HUNG, RAISED, ALLOCATED, SEGFAULT = range(7)
+
+
+def by_seed(task: TrialTask) -> None:
+    """Succeed at seed 0, otherwise fail as the constants above say."""
+    config = TrialConfig.from_flat(task.config)
+    if config.seed == KILLED:
+        os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does when memory runs out
+    if config.seed == EXITED:
+        os._exit(3)
+    if config.seed == HUNG:
+        time.sleep(3600)
+    if config.seed == RAISED:
+        raise ValueError("a bug\nwith a second line")
+    if config.seed == ALLOCATED:
+        limit_then_allocate()
+    if config.seed == SEGFAULT:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    result = TrialResult(
+        key=config.key, outcome="ok", config=config.flat(), seconds=0.1, metrics={"val/linear_top1": 0.5, "pid": os.getpid()}
+    )
+    task.ledger.write_result(result)
+
+
+def limit_then_allocate() -> None:
+    """Ask for more memory than this process may have."""
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, resource.RLIM_INFINITY))
+    try:
+        bytearray(1_000_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,0 +1,71 @@
+"""Trial keys: what changes them, what must not, and the way through JSON."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from toys import STUDY, TRIAL
+
+from lejepa_core.errors import SettingError
+from lejepa_platform.config import StudyConfig, TrialConfig
+
+
+def test_key_is_pinned() -> None:
+    # Changing this value orphans every finished trial: raise METHOD_VERSION when results change, not by accident.
+    assert TRIAL.key == "ee93d20766d5005a"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lambda_": 0.06}, {"seed": 1}, {"epochs": 3}, {"data_fingerprint": "f" * 16}, {"limit_train": 100},
+     {"architecture": "resnet18"}, {"weight_decay": 0.0}, {"global_scale": (0.2, 1.0)}],
+)  # fmt: skip
+def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) -> None:
+    assert replace(TRIAL, **change).key != TRIAL.key  # type: ignore[arg-type]
+
+
+def test_labels_do_not_change_the_key() -> None:
+    assert replace(TRIAL, dataset="folder:elsewhere", family="other").key == TRIAL.key
+
+
+def test_a_trial_survives_json() -> None:
+    flat = json.loads(json.dumps(replace(TRIAL, limit_train=9, global_scale=(0.1, 0.9)).flat()))
+    assert flat["lambda"] == 0.05
+    back = TrialConfig.from_flat(flat)
+    assert back == replace(TRIAL, limit_train=9, global_scale=(0.1, 0.9))
+    assert back.key == replace(TRIAL, limit_train=9, global_scale=(0.1, 0.9)).key
+
+
+def test_a_study_survives_json() -> None:
+    assert StudyConfig.from_flat(json.loads(json.dumps(STUDY.flat()))) == STUDY
+
+
+def test_the_grid_holds_every_trial_exactly_once() -> None:
+    keys = [trial.key for trial in STUDY.grid()]
+    # 2 data sets x 3 seeds x 2 λ x (1 + 2) optimisers
+    assert len(keys) == len(set(keys)) == 2 * 3 * 2 * 3
+    assert {(t.architecture, t.local_size) for t in STUDY.grid()} == {
+        ("resnet10t_w32", 16),
+        ("vit_nano_p8", 32),
+    }
+
+
+def test_extending_keeps_what_is_there_and_adds_to_the_axes() -> None:
+    bigger = STUDY.extended(replace(STUDY, lambdas=(0.1, 0.5), seeds=(5,), datasets=("digits",),
+                                    fingerprints={"digits": "a" * 16}))  # fmt: skip
+    assert bigger.lambdas == (0.01, 0.1, 0.5)
+    assert bigger.seeds == (0, 1, 2, 5)
+    assert {t.key for t in STUDY.grid()} < {t.key for t in bigger.grid()}
+
+
+def test_extending_refuses_another_method_or_other_images() -> None:
+    with pytest.raises(SettingError, match="epochs"):
+        STUDY.extended(replace(STUDY, shared={**STUDY.shared, "epochs": 4}))
+    with pytest.raises(SettingError, match="images of digits"):
+        STUDY.extended(replace(STUDY, fingerprints={"digits": "c" * 16}, datasets=("digits",)))
+
+
+@pytest.mark.parametrize("lambdas", [(0.0,), (1.0,), (1.5,), (float("nan"),), (-0.1, 0.2), (), (0.1, 0.1)])
+def test_a_lambda_that_is_no_trade_off_is_refused(lambdas: tuple[float, ...]) -> None:
+    with pytest.raises(SettingError, match=r"wanted|twice"):
+        replace(STUDY, lambdas=lambdas)

@@ -1,0 +1,82 @@
+"""One rank of a real gloo process group: `python tests/ranks.py CASE RANK WORLD STORE OUT`; started by `run_on_ranks`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[Any]:
+    """Run a case of `CASES` on so many processes and return what each of them found."""
+    store = folder / f"store-{case}-{world}-{'-'.join(arguments)}"
+    outs = [store.with_suffix(f".{rank}.pt") for rank in range(world)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, case, str(rank), str(world), str(store), str(out), *arguments]
+        )
+        for rank, out in enumerate(outs)
+    ]
+    codes = [process.wait(timeout=240) for process in processes]
+    assert codes == [0] * world
+    return [torch.load(out, weights_only=True) for out in outs]
+
+
+def sigreg_case(rank: int, world: int, counts: str, built: str) -> dict[str, Any]:
+    """Loss and gradient of a linear encoder, every rank with another number of samples."""
+    from torch import nn
+    from torch.nn.parallel import DistributedDataParallel
+
+    from lejepa_core.objective import LeJEPALoss
+    from lejepa_core.sigreg import SIGReg
+
+    loss = LeJEPALoss(0.3, sigreg=SIGReg(slices=16)) if built == "before" else None
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    loss = loss or LeJEPALoss(0.3, sigreg=SIGReg(slices=16))
+    sizes = [int(n) for n in counts.split(",")]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, sum(sizes), 6, generator=generator, dtype=torch.float64)
+    mine = x.split(sizes, dim=1)[rank] if world > 1 else x
+    torch.manual_seed(1)
+    model: nn.Module = nn.Linear(6, 4).double()
+    trained = DistributedDataParallel(model) if world > 1 else model
+    terms = loss(trained(mine), views_global=2, step=5)
+    terms.total.backward()
+    return {"loss": terms.total.detach(), "terms": torch.stack(terms).detach(), "grad": model.weight.grad}
+
+
+def pretrain_case(rank: int, world: int, architecture: str, precision: str, epochs: str) -> dict[str, Any]:
+    """Losses of each step, and the gradients of the first, of a short real pretraining."""
+    import lejepa_core.pretrain as loop
+    from lejepa_core.encoder import build_encoder
+    from lejepa_core.settings import PretrainSettings
+    from toys import stripes
+
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    settings = PretrainSettings(
+        architecture=architecture, lambda_=0.05, learning_rate=1e-3, weight_decay=1e-2, epochs=int(epochs),
+        batch_size=18, image_size=32, local_size=32, views_global=2, views_local=0, projector_hidden=32,
+        projector_dim=8, slices=32, precision=precision,
+    )  # fmt: skip
+    data = stripes(Path(sys.argv[5]).parent / f"data-{rank}")
+    encoder = build_encoder(settings)
+    train = torch.from_numpy(data.splits["train"])
+    losses = [loss for epoch in loop.pretrain(settings, data, encoder, train=train) for loss in epoch.losses]
+    # The gradients of the last step are still there: with one step, those of the first.
+    gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
+    buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])
+    return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers}
+
+
+CASES = {"sigreg": sigreg_case, "pretrain": pretrain_case}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    case, rank, world, _, out, *arguments = sys.argv[1:]
+    torch.save(CASES[case](int(rank), int(world), *arguments), out)

@@ -1,0 +1,46 @@
+"""Small things that several tests use: image folders written on the spot, a trial, a study."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lejepa_core.datasets import ImageDataset, load_dataset
+from lejepa_platform.config import StudyConfig, TrialConfig
+
+TRIAL = TrialConfig(
+    architecture="resnet10t_w32", family="resnet", dataset="digits", data_fingerprint="0123456789abcdef",
+    lambda_=0.05, learning_rate=2e-3, weight_decay=1e-2,
+)  # fmt: skip
+STUDY = StudyConfig(
+    name="s", preset="quick", architectures=("resnet10t_w32", "vit_nano_p8"), datasets=("digits", "folder:cats"),
+    fingerprints={"digits": "a" * 16, "folder:cats": "b" * 16}, lambdas=(0.01, 0.1),
+    optimisers={"resnet10t_w32": ((2e-3, 1e-2),), "vit_nano_p8": ((1e-3, 5e-2), (3e-3, 5e-2))},
+    families={"resnet10t_w32": "resnet", "vit_nano_p8": "vit"},
+    local_sizes={"resnet10t_w32": 16, "vit_nano_p8": 32}, seeds=(0, 1, 2),
+    shared={"epochs": 3, "batch_size": 64, "image_size": 32, "global_scale": (0.3, 1.0)},
+)  # fmt: skip
+
+
+def write_folder(
+    root: Path, *, classes: int = 3, per_class: int = 30, size: tuple[int, int] = (24, 24)
+) -> Path:
+    """Stripes of a class's own frequency and direction, at random phase and colour."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[: size[0], : size[1]]
+    for label in range(classes):
+        folder = root / f"stripes_{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(per_class):
+            angle, period = np.pi * label / classes, 4 + 3 * label
+            wave = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period + rng.uniform(0, 6.28))
+            colour = rng.uniform(60, 120, 3)
+            pixels = 128 + wave[..., None] * colour + rng.normal(0, 8, (*size, 3))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+    return root
+
+
+def stripes(folder: Path, **options: int) -> ImageDataset:
+    """A labelled data set of stripes, cached below the folder."""
+    images = write_folder(folder / "stripes", **options)  # type: ignore[arg-type]
+    return load_dataset(f"folder:{images}", image_size=32, cache_dir=folder / "cache")

@@ -30,6 +30,9 @@ _STALE_AFTER = 24 * 3600.0  # seconds; older half-built folders were left by a p
 _CHECKSUM_UP_TO = 64 * 2**20  # bytes; a larger file would delay every trial, its size is checked alone
 
 
+_FORMAT = 1  # of the three files
+
+
 class _Damaged(Exception):
     """A cache folder does not hold what it should."""
 
@@ -49,8 +52,7 @@ def cached(source: Source, cache_dir: Path) -> ImageDataset:
     Raises:
         DataError: The source is unusable, or the cache cannot be written.
     """
-    name = re.sub(r"[^\w.-]+", "-", source.name)
-    folder = cache_dir / f"{name}-{source.key}"
+    folder = cache_dir / _folder_name(source)
     with suppress(_Damaged):
         return _open(folder)
     try:
@@ -82,6 +84,13 @@ def open_cache(folder: Path) -> ImageDataset:
         raise DataError(
             f"the image cache {folder} cannot be read ({error}); load the dataset again"
         ) from error
+
+
+def _folder_name(source: Source) -> str:
+    # What meta.json copies from the source counts as well: a corrected mean must not meet an old cache.
+    told = (_FORMAT, source.mean, source.std, source.flip, sorted(source.shares.items()), source.labelled)
+    name = re.sub(r"[^\w.-]+", "-", source.name)
+    return f"{name}-{source.key}-{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}"
 
 
 def _open(folder: Path) -> ImageDataset:

@@ -45,9 +45,7 @@ def load_dataset(
     if name.startswith(_FOLDER):
         return cached(folder_source(_folder(name), image_size=image_size, labelled=labelled), cache_dir)
     source = _named_source(name, data_root or default_data_root())
-    if not labelled:
-        source = replace(source, key=f"{source.key}-unlabelled", labelled=False)
-    return cached(source, cache_dir)
+    return cached(replace(source, labelled=labelled), cache_dir)
 
 
 def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = True) -> None:

@@ -30,7 +30,7 @@ class Source:
 
     Attributes:
         name: Name of the dataset as a person sees it.
-        key: Changes whenever the decoded pixels might; names the cache, with `name`.
+        key: Changes whenever the decoded pixels might.
         flip: Whether a horizontal flip leaves the class unchanged.
         items: Starts the decoding; yields an image, or one line about a file that has to be left out.
         shares: Splits that are missing, and the share of train to carve out for each.

@@ -7,6 +7,7 @@ import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
@@ -121,13 +122,14 @@ def test_killed_builder_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     builder = FORK.Process(target=cached, args=(source(partial(hang, reached)), tmp_path))
     builder.start()
     assert reached.wait(30)
-    assert list(tmp_path.glob("toy-1.building-*"))
+    assert list(tmp_path.glob("toy-1-*.building-*"))
     os.kill(builder.pid, signal.SIGKILL)
     builder.join()
-    assert len(toy(tmp_path)) == len(MIXED)
-    (left,) = tmp_path.glob("toy-1.building-*")
+    data = toy(tmp_path)
+    assert len(data) == len(MIXED)
+    (left,) = tmp_path.glob("toy-1-*.building-*")
     os.utime(left, (0, 0))
-    (tmp_path / "toy-1" / "meta.json").unlink()
+    (data.folder / "meta.json").unlink()
     toy(tmp_path)
     assert not left.exists()
 
@@ -169,7 +171,14 @@ def test_damaged_cache_is_built_again(tmp_path: Path, damage: Callable[[Path], N
     assert again.fingerprint == whole.fingerprint
     other = toy(tmp_path / "other")
     assert torch.equal(again.batch(np.arange(8))[0], other.batch(np.arange(8))[0])
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["other", "toy-1"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["other", whole.folder.name]
+
+
+def test_corrected_statistics_do_not_meet_an_old_cache(tmp_path: Path) -> None:
+    toy(tmp_path)
+    mean, std = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    again = cached(replace(source(partial(items, MIXED)), mean=mean, std=std), tmp_path)
+    assert (again.mean, again.std) == (mean, std)
 
 
 def test_pickle_carries_the_path_not_the_pixels(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Planners: each grid trial once, and a TPE that learns, resumes from the ledger and never hears a NaN."""
+
+import math
+from dataclasses import replace
+
+import optuna
+import pytest
+from toys import STUDY
+
+from lejepa_platform.config import Flat, TrialConfig
+from lejepa_platform.search import GridPlanner, TpePlanner, objective
+
+TPE = replace(STUDY, search="tpe", trials=12, lambdas=(0.001, 0.5), seeds=(0, 1), optimisers={
+    name: STUDY.optimisers[name][:1] for name in STUDY.architectures})  # fmt: skip
+
+
+def ended(trial: TrialConfig, outcome: str = "ok", **metrics: float | None) -> Flat:
+    names = {name.replace("__", "/"): value for name, value in metrics.items()}
+    return {"key": trial.key, "outcome": outcome, "metrics": names, "config": trial.flat()}
+
+
+def peaked(trial: TrialConfig) -> Flat:
+    """Accuracy with its peak at λ = 0.05."""
+    return ended(trial, val__linear_top1=1 - 0.2 * abs(math.log10(trial.lambda_ / 0.05)))
+
+
+def drain(planner: GridPlanner | TpePlanner) -> list[TrialConfig]:
+    trials = []
+    while (trial := planner.next()) is not None:
+        planner.tell(trial.key, peaked(trial))
+        trials.append(trial)
+    assert planner.exhausted
+    return trials
+
+
+def test_the_grid_is_handed_out_once_without_what_is_finished() -> None:
+    grid = STUDY.grid()
+    finished = {trial.key: peaked(trial) for trial in grid[:5]}
+    planner = GridPlanner(STUDY, finished, started=[])
+    assert planner.total == len(grid)
+    assert [trial.key for trial in drain(planner)] == [trial.key for trial in grid[5:]]
+
+
+def test_trials_under_way_come_first() -> None:
+    grid = STUDY.grid()
+    assert GridPlanner(STUDY, {}, started=[grid[9].key]).next() == grid[9]
+
+
+def test_tpe_spends_its_budget_in_every_cell_at_every_seed_and_finds_the_peak() -> None:
+    trials = drain(TpePlanner(TPE, {}, {}))
+    cells = {trial.cell for trial in trials}
+    assert cells == set(TPE.cells())
+    for cell in cells:
+        mine = [trial for trial in trials if trial.cell == cell]
+        assert len(mine) == len({trial.key for trial in mine}) == 12 * 2
+        assert all(0.001 <= trial.lambda_ <= 0.5 for trial in mine)
+        lambdas = [trial.lambda_ for trial in mine]
+        best = min(lambdas, key=lambda value: abs(math.log10(value / 0.05)))
+        assert abs(math.log10(best / 0.05)) < 0.35
+        # It looks closer where it was good: the second half lies nearer the peak than the first.
+        distance = [abs(math.log10(value / 0.05)) for value in lambdas]
+        assert sum(distance[12:]) < sum(distance[:12])
+
+
+def test_tpe_goes_on_where_the_ledger_stands() -> None:
+    first = TpePlanner(TPE, {}, {})
+    begun = [trial for _ in range(11) if (trial := first.next()) is not None]
+    finished = {trial.key: peaked(trial) for trial in begun[:8]}
+    resumed = TpePlanner(TPE, finished, {trial.key: trial for trial in begun})
+    rest = drain(resumed)
+    # Eleven trials are six proposals of two seeds: three were cut off and one was never begun.
+    assert {trial.key for trial in begun[8:]} <= {trial.key for trial in rest}
+    assert not {trial.key for trial in begun[:8]} & {trial.key for trial in rest}
+    assert len(rest) + 8 == resumed.total == 4 * 12 * 2
+
+
+def test_tpe_with_several_optimisers_tries_them() -> None:
+    config = replace(TPE, optimisers={name: ((1e-3, 0.0), (2e-3, 0.0)) for name in TPE.architectures}, seeds=(0,))
+    assert {trial.learning_rate for trial in drain(TpePlanner(config, {}, {}))} == {1e-3, 2e-3}
+
+
+def test_optuna_hears_of_every_ending_and_never_of_a_nan() -> None:
+    planner = TpePlanner(replace(TPE, trials=4, seeds=(0,)), {}, {})
+    endings = [
+        lambda t: ended(t, "diverged", floor__chance=0.1, val__linear_top1=None),
+        lambda t: ended(t, "oom"),
+        lambda t: ended(t, "ok", val__linear_top1=float("nan")),
+        lambda t: ended(t, "collapsed", val__linear_top1=0.4),
+    ]
+    cell = next(iter(TPE.cells()))
+    study = planner._cells[cell].study
+    while (trial := planner.next()) is not None:
+        known = len(study.get_trials(states=[optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL]))
+        planner.tell(trial.key, endings[known % 4](trial))
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "FAIL", "FAIL", "COMPLETE"]
+    assert [trial.value for trial in study.trials] == [0.1, None, None, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("result", "value"),
+    [
+        ({"outcome": "ok", "metrics": {"val/linear_top1": 0.5}}, 0.5),
+        ({"outcome": "diverged", "metrics": {"floor/chance": 0.1}}, 0.1),
+        ({"outcome": "error", "metrics": {}}, None),
+        ({"outcome": "ok", "metrics": {"val/linear_top1": None}}, None),
+    ],
+)
+def test_objective(result: Flat, value: float | None) -> None:
+    assert objective(result) == value

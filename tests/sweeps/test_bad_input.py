@@ -1,0 +1,99 @@
+"""Whatever is wrong with a command: exit code 2, one clear line, and no study left behind."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from toys import STUDY, write_folder
+
+from lejepa_platform.ledger import StudyLedger
+from sweeps.lambda_stability import main
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command; returns its one line."""
+
+    def run(*arguments: str, storage: Path | None = None) -> str:
+        storage = storage or tmp_path / "studies"
+        code = main(["--architectures", "resnet10t_w32", "--datasets", "digits", "--lambdas", "0.1", "--seeds", "1",
+                     "--epochs", "1", "--storage", str(storage), *arguments])  # fmt: skip
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert code == 2
+        assert len(lines) == 1
+        assert lines[0].startswith("error: ")
+        assert not storage.is_dir() or [path.name for path in storage.iterdir()] in ([], [".cache"])
+        return lines[0]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--architectures", "resnet81"], "unknown architecture 'resnet81'; closest: resnet18"),
+        (["--datasets", "digitz"], "closest: digits"),
+        (["--lambdas", "0"], "strictly between 0 and 1"),
+        (["--lambdas", "1.5"], "λ = 1.5 came"),
+        (["--lambdas", "nan"], "λ = nan came"),
+        (["--lambdas", "0.1", "0.1"], "twice"),
+        (["--epochs", "0"], "epochs = 0 came, at least 1 was wanted"),
+        (["--seeds", "0"], "--seeds 0 came"),
+        (["--learning-rates", "-1"], "learning-rate = -1.0 came"),
+        (["--image-size", "7"], "choose another --image-size"),
+        (["--limit-train", "1"], "limit-train = 1 came"),
+        (["--batch-size", "100000"], "--batch-size 100000 is larger than the"),
+        (["--views-global", "1"], "one view has nothing to predict"),
+        (["--study", "../x"], "not a path"),
+        (["--workers-per-trial", "0"], "--workers-per-trial 0 came"),
+        (["--workers-per-trial", "2", "--executor", "inline"], "use --executor ray_train"),
+        (["--tracking-uri", "nonsense://x"], "nonsense"),
+        (["--datasets", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),
+    ],
+)
+def test_settings(refused: Run, arguments: list[str], line: str) -> None:
+    assert line in refused(*arguments)
+
+
+def test_folders(refused: Run, tmp_path: Path) -> None:
+    assert "does not exist" in refused("--datasets", f"folder:{tmp_path / 'missing'}")
+    (tmp_path / "empty").mkdir()
+    assert "no image" in refused("--datasets", f"folder:{tmp_path / 'empty'}")
+    one = write_folder(tmp_path / "one", classes=1)
+    assert "--unlabelled" in refused("--datasets", f"folder:{one}")
+
+
+def test_unwritable_storage(refused: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "choose another with --storage" in refused(storage=tmp_path / "file" / "studies")
+
+
+def test_unreachable_tracker_within_ten_seconds(refused: Run) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        line = refused("--tracking-uri", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - start < 12
+    assert "127.0.0.1" in line
+
+
+def test_a_name_that_stands_for_another_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--datasets", "digits", "--storage", str(tmp_path), "--study", "mine"]
+    StudyLedger.at(tmp_path, "mine").save(STUDY, planned=[])
+    before = (tmp_path / "mine" / "study.json").read_bytes()
+    assert main(arguments) == 2
+    assert "exists with another" in (line := capsys.readouterr().err) and "--extend" in line
+    assert (tmp_path / "mine" / "study.json").read_bytes() == before
+
+
+def test_a_dry_run_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--storage", str(tmp_path / "studies"), "--lambdas", "0.1", "0.2", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 3 * 2 * 2 + 1
+    assert "12 trials, about" in out[-1] and "disk" in out[-1]
+    assert not (tmp_path / "studies").exists()

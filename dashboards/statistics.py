@@ -69,9 +69,7 @@ def score(trials: pd.DataFrame) -> pd.DataFrame:
         scored[name] = column(trials, f"{name}/linear_top1").where(measured).mask(diverged, chance)
     scored["chance"] = chance
     loss = column(trials, "train/loss")
-    scored["loss"] = (
-        loss.where(np.isfinite(loss) | loss.isna(), np.inf).where(measured).mask(diverged, np.inf)
-    )
+    scored["loss"] = loss.where(np.isfinite(loss) | loss.isna(), np.inf).where(measured).mask(diverged, np.inf)
     floor = column(trials, "floor/random_init_linear_top1")
     cell = [trials[name] for name in CELL]
     by_seed = floor.groupby([*cell, trials["seed"]]).transform("mean")

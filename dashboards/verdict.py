@@ -42,9 +42,7 @@ def _gain(numbers: Json) -> str:
     gain = numbers["gain"]
     if gain is None:
         best = [cell["test"] for cell in numbers["cells"]]
-        return (
-            f"the λ chosen on validation reaches {sum(best) / len(best):.1%} on test (no floor was measured)"
-        )
+        return f"the λ chosen on validation reaches {sum(best) / len(best):.1%} on test (no floor was measured)"
     points = gain["mean_points"]
     does = f"beats a randomly initialised backbone by {points:.1f}" if points >= 0 else f"stays {-points:.1f}"
     what = "points" if points >= 0 else "points below a randomly initialised backbone"
@@ -188,19 +186,13 @@ def warnings(numbers: Json) -> list[str]:
         )
     collapsed_best = sum(cell["collapsed"] > 0 for cell in cells)
     if counts.get("diverged"):
-        found.append(
-            f"{counts['diverged']} trials diverged; they count as chance accuracy and as the worst loss."
-        )
+        found.append(f"{counts['diverged']} trials diverged; they count as chance accuracy and as the worst loss.")
     if counts.get("collapsed"):
         best = f" ({collapsed_best} cells chose such a λ)" if collapsed_best else ""
-        found.append(
-            f"{counts['collapsed']} trials collapsed{best}; they keep the accuracy that was measured."
-        )
+        found.append(f"{counts['collapsed']} trials collapsed{best}; they keep the accuracy that was measured.")
     missing = [f"{counts[name]} {name}" for name in MISSING if counts.get(name)]
     if missing:
-        found.append(
-            f"Values are missing: {', '.join(missing)}. Holes are drawn as holes, with n beside them."
-        )
+        found.append(f"Values are missing: {', '.join(missing)}. Holes are drawn as holes, with n beside them.")
     if cells and numbers["unlabelled_datasets"]:
         found.append(f"Without labels, so without accuracies: {', '.join(numbers['unlabelled_datasets'])}.")
     return found

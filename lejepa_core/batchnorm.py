@@ -55,9 +55,7 @@ def synchronised_batch_norm(module: nn.modules.batchnorm._BatchNorm, x: Tensor) 
     return y
 
 
-def _update_running(
-    module: nn.modules.batchnorm._BatchNorm, mean: Tensor, variance: Tensor, n: Tensor
-) -> None:
+def _update_running(module: nn.modules.batchnorm._BatchNorm, mean: Tensor, variance: Tensor, n: Tensor) -> None:
     if not module.track_running_stats:
         return
     assert module.num_batches_tracked is not None

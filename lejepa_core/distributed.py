@@ -40,5 +40,5 @@ def all_reduce_sum(x: Tensor) -> Tensor:
     """Sum of a tensor over ranks, differentiable; the tensor itself in a single process."""
     if world_size() == 1:
         return x
-    total: Tensor = _AllReduceSum.apply(x)  # type: ignore[no-untyped-call]
+    total: Tensor = _AllReduceSum.apply(x)
     return total

@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         """
         super().__init__()
         self.memory_format = memory_format
-        self.backbone = backbone.to(memory_format=memory_format)  # type: ignore[call-overload]
+        self.backbone = backbone.to(memory_format=memory_format)
         self.features = features
         self.projector = _projector(features, hidden, depth, dim)
 
@@ -109,9 +109,7 @@ def _feature_width(backbone: nn.Module, name: str, sizes: set[int]) -> int:
         try:
             features = backbone(torch.zeros(1, 3, size, size))
         except (RuntimeError, AssertionError, ValueError) as error:
-            raise SettingError(
-                f"{name} cannot take images of {size} px: {str(error).splitlines()[0]}"
-            ) from error
+            raise SettingError(f"{name} cannot take images of {size} px: {str(error).splitlines()[0]}") from error
         widths.add(tuple(features.shape[1:]))
     backbone.train()
     if len(widths) != 1 or len(next(iter(widths))) != 1:

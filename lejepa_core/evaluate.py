@@ -78,6 +78,7 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
     if data.labels is None:
         return Evaluation(linear=None, knn=None, geometry=geometry)
     encoder.eval()
+    splits["train"] = few_per_class(train, data.labels[train], data.probe_per_class)
     embeddings = {name: _embed(encoder, data, indices, image_size) for name, indices in splits.items()}
     labels = {name: data.labels[indices] for name, indices in splits.items()}
     return Evaluation(
@@ -85,6 +86,13 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
         knn=knn_probe(embeddings, labels),
         geometry=geometry,
     )
+
+
+def few_per_class(indices: Labels, labels: Labels, count: int | None) -> Labels:
+    """The first so many indices of each class; all of them for None."""
+    if count is None:
+        return indices
+    return np.sort(np.concatenate([indices[labels == label][:count] for label in np.unique(labels)]))
 
 
 def chance(data: ImageDataset) -> float | None:
@@ -125,7 +133,7 @@ def linear_probe(embeddings: Mapping[str, NDArray[np.float32]], labels: Mapping[
 
 
 def knn_probe(embeddings: Mapping[str, Tensor], labels: Mapping[str, Labels]) -> Probe:
-    """k nearest training images by cosine, voting with weight exp(cosine / temperature).
+    """K nearest training images by cosine, voting with weight exp(cosine / temperature).
 
     Args:
         embeddings: (N, F) for each of "train", "val" and "test".
@@ -135,18 +143,13 @@ def knn_probe(embeddings: Mapping[str, Tensor], labels: Mapping[str, Labels]) ->
     classes = torch.from_numpy(labels["train"])
     k = min(NEIGHBOURS, len(bank))
     predictions = {
-        name: _vote(nn.functional.normalize(embeddings[name].double()), bank, classes, k)
-        for name in ("val", "test")
+        name: _vote(nn.functional.normalize(embeddings[name].double()), bank, classes, k) for name in ("val", "test")
     }
     top1 = {name: float((predictions[name] == labels[name]).mean()) for name in predictions}
-    return Probe(
-        val_top1=top1["val"], test_top1=top1["test"], test_predictions=predictions["test"], chosen=float(k)
-    )
+    return Probe(val_top1=top1["val"], test_top1=top1["test"], test_predictions=predictions["test"], chosen=float(k))
 
 
-def _vote(
-    queries: Float[Tensor, "q f"], bank: Float[Tensor, "n f"], classes: Int[Tensor, " n"], k: int
-) -> Labels:
+def _vote(queries: Float[Tensor, "q f"], bank: Float[Tensor, "n f"], classes: Int[Tensor, " n"], k: int) -> Labels:
     votes = []
     for chunk in queries.split(_CHUNK):
         cosine, nearest = (chunk @ bank.T).topk(k, dim=1)

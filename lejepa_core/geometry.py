@@ -51,7 +51,7 @@ def measure_geometry(z: Float[Tensor, "n d"]) -> Geometry:
 
 
 def effective_rank(z: Float[Tensor, "n d"]) -> float:
-    """exp of the entropy of the singular values' shares; 1 for a cloud without extent."""
+    """Exp of the entropy of the singular values' shares; 1 for a cloud without extent."""
     values = torch.linalg.svdvals(z)
     total = values.sum()
     if not total > 0:

@@ -4,7 +4,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -117,12 +117,11 @@ def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
     """
     if settings.batch_size > images:
         raise SettingError(
-            f"batch size {settings.batch_size} came, at most the {images} training images was wanted: lower --batch-size"
+            f"batch size {settings.batch_size} came, at most the {images} training images was wanted: "
+            "lower --batch-size"
         )
     if settings.batch_size < 2 * world_size():
-        raise SettingError(
-            f"batch size {settings.batch_size} gives {world_size()} workers less than 2 images each"
-        )
+        raise SettingError(f"batch size {settings.batch_size} gives {world_size()} workers less than 2 images each")
     return images // settings.batch_size
 
 
@@ -138,7 +137,7 @@ def learning_rate(settings: PretrainSettings, step: int, steps: int) -> float:
 
 def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSettings:
     """The augmentations of a trial on a data set."""
-    return ViewSettings(
+    views = ViewSettings(
         views_global=settings.views_global,
         views_local=settings.views_local,
         global_size=settings.image_size,
@@ -149,6 +148,7 @@ def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSetting
         mean=data.mean,
         std=data.std,
     )
+    return views if data.photographic else replace(views, jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
 
 
 def _sigreg(settings: PretrainSettings) -> SIGReg:
@@ -194,7 +194,7 @@ def _step(
     torch.manual_seed(derive_seed("layers", settings.seed, step, rank()))
     terms: LossTerms = loss(model(views), views_global=settings.views_global, step=step)
     optimiser.zero_grad(set_to_none=True)
-    terms.total.backward()  # type: ignore[no-untyped-call]
+    terms.total.backward()
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.step()

@@ -67,14 +67,10 @@ class PretrainSettings:
         for name in ("epochs", "batch_size", "image_size", "views_global", "local_size", "projector_hidden",
                      "projector_depth", "projector_dim", "slices"):  # fmt: skip
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        _require(
-            "batch_size", self.batch_size, self.batch_size >= 2, "at least 2: SIGReg tests a distribution"
-        )
+        _require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2: SIGReg tests a distribution")
         _require("views_local", self.views_local, self.views_local >= 0, "0 or more")
         views = self.views_global + self.views_local
-        _require(
-            "views_global + views_local", views, views >= 2, "at least 2: one view has nothing to predict"
-        )
+        _require("views_global + views_local", views, views >= 2, "at least 2: one view has nothing to predict")
         _require("knots", self.knots, self.knots >= 2, "at least 2")
         _require("t_max", self.t_max, 0 < self.t_max < math.inf, "a positive number")
         _require("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a positive number")

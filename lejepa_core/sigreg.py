@@ -83,7 +83,7 @@ class SIGReg(nn.Module):
             z_LND = z.double() if z.dtype == torch.float64 else z.float()
             u_LNS = z_LND @ self.directions(z.shape[-1], step, z_LND)
             phi, weight = self.phi_K.to(u_LNS), self.weight_K.to(u_LNS)
-            statistic: Tensor = _EppsPulley.apply(u_LNS, phi, weight, self.spacing)  # type: ignore[no-untyped-call]
+            statistic: Tensor = _EppsPulley.apply(u_LNS, phi, weight, self.spacing)
             return statistic.mean(-1)
 
     def directions(self, dims: int, step: int, like: Tensor) -> Float[Tensor, "d s"]:

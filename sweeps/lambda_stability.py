@@ -147,9 +147,7 @@ def _check_execution(arguments: Arguments) -> None:
         if value is not None and not value > 0:
             raise SettingError(f"--{name.replace('_', '-')} {value} came, more than 0 was wanted")
     if arguments.executor == "inline" and arguments.workers_per_trial > 1:
-        raise SettingError(
-            "--executor inline runs trials of one process; use --executor ray_train for several"
-        )
+        raise SettingError("--executor inline runs trials of one process; use --executor ray_train for several")
 
 
 def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings) -> Plan:

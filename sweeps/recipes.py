@@ -35,18 +35,19 @@ def quick() -> Recipe:
     """Minutes on two cores: three small architectures on the two bundled sets of real images."""
     return Recipe(
         name="quick",
-        architectures=("resnet10t_w32", "mobilenetv3_small_050", "vit_nano_p4"),
+        architectures=("resnet10t_w32", "convnext_mini_p1", "vit_mini_p4"),
         datasets=("digits", "patches"),
         lambdas=(0.01, 0.03, 0.1, 0.4),
         seeds=(0, 1),
         shared={
-            "epochs": 12,
-            "batch_size": 128,
+            "epochs": 8,
+            "batch_size": 64,
             "image_size": 16,
             "views_global": 2,
             "views_local": 0,
             "projector_dim": 32,
             "slices": 256,
+            "limit_train": 1024,
         },
     )
 

@@ -28,7 +28,11 @@ def by_seed(task: TrialTask) -> None:
     if config.seed == SEGFAULT:
         os.kill(os.getpid(), signal.SIGSEGV)
     result = TrialResult(
-        key=config.key, outcome="ok", config=config.flat(), seconds=0.1, metrics={"val/linear_top1": 0.5, "pid": os.getpid()}
+        key=config.key,
+        outcome="ok",
+        config=config.flat(),
+        seconds=0.1,
+        metrics={"val/linear_top1": 0.5, "pid": os.getpid()},
     )
     task.ledger.write_result(result)
 

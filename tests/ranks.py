@@ -1,4 +1,4 @@
-"""One rank of a real gloo process group: `python tests/ranks.py CASE RANK WORLD STORE OUT`; started by `run_on_ranks`."""
+"""One rank of a real gloo process group; `run_on_ranks` starts as many of this file as it needs."""
 
 import subprocess
 import sys
@@ -16,9 +16,7 @@ def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[A
     store = folder / f"store-{case}-{world}-{'-'.join(arguments)}"
     outs = [store.with_suffix(f".{rank}.pt") for rank in range(world)]
     processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, case, str(rank), str(world), str(store), str(out), *arguments]
-        )
+        subprocess.Popen([sys.executable, __file__, case, str(rank), str(world), str(store), str(out), *arguments])
         for rank, out in enumerate(outs)
     ]
     codes = [process.wait(timeout=240) for process in processes]
@@ -52,10 +50,11 @@ def sigreg_case(rank: int, world: int, counts: str, built: str) -> dict[str, Any
 
 def pretrain_case(rank: int, world: int, architecture: str, precision: str, epochs: str) -> dict[str, Any]:
     """Losses of each step, and the gradients of the first, of a short real pretraining."""
+    from toys import stripes
+
     import lejepa_core.pretrain as loop
     from lejepa_core.encoder import build_encoder
     from lejepa_core.settings import PretrainSettings
-    from toys import stripes
 
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)

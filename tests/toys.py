@@ -22,9 +22,7 @@ STUDY = StudyConfig(
 )  # fmt: skip
 
 
-def write_folder(
-    root: Path, *, classes: int = 3, per_class: int = 30, size: tuple[int, int] = (24, 24)
-) -> Path:
+def write_folder(root: Path, *, classes: int = 3, per_class: int = 30, size: tuple[int, int] = (24, 24)) -> Path:
     """Stripes of a class's own frequency and direction, at random phase and colour."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[: size[0], : size[1]]

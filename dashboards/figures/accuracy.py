@@ -137,9 +137,7 @@ def _line(
 def _means(points: pd.DataFrame) -> dict[tuple[str, str], tuple[Mean, ...]]:
     found: dict[tuple[str, str], list[Mean]] = {}
     for row in pooled_intervals(points).to_dict("records"):
-        mean, low, high = (
-            None if pd.isna(row[name]) else float(row[name]) for name in ("mean", "low", "high")
-        )
+        mean, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("mean", "low", "high"))
         cell = (str(row["architecture"]), str(row["dataset"]))
         found.setdefault(cell, []).append(
             Mean(lam=float(row["lambda"]), n=int(row["n"]), mean=mean, low=low, high=high)
@@ -216,9 +214,7 @@ def _marker(outcome: str, line: Line) -> dict[str, object]:
 
 def _hover(name: str, point: Point) -> str:
     words = style.OUTCOME_WORDS.get(point.outcome, "")
-    return f"{name}<br>λ {point.lam:g}, seed {point.seed}: {point.value:.1%}" + (
-        f"<br>{words}" if words else ""
-    )
+    return f"{name}<br>λ {point.lam:g}, seed {point.seed}: {point.value:.1%}" + (f"<br>{words}" if words else "")
 
 
 def _draw_means(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: float) -> None:

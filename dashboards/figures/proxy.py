@@ -95,9 +95,7 @@ def draw_proxy(panel: ProxyPanel) -> go.Figure:
     accuracies = [p.accuracy for s in panel.series for p in s.points]
     margin = max(0.08 * (max(accuracies) - min(accuracies)), 0.01)
     span = [min(accuracies) - margin, max(accuracies) + margin]
-    figure.update_yaxes(
-        tickformat=".0%", range=span, zeroline=False, title={"text": "test top-1", "standoff": 4}
-    )
+    figure.update_yaxes(tickformat=".0%", range=span, zeroline=False, title={"text": "test top-1", "standoff": 4})
     if any(not np.isfinite(p.loss) for s in panel.series for p in s.points):
         position = np.log10(edge) if panel.logarithmic else edge
         figure.add_annotation(
@@ -123,6 +121,4 @@ def _symbol(point: ProxyPoint, index: int) -> str:
 def _hover(architecture: str, point: ProxyPoint) -> str:
     words = f"<br>{style.OUTCOME_WORDS[point.outcome]}" if point.outcome in style.OUTCOME_WORDS else ""
     where = f"λ {point.lam:g}, seed {point.seed}"
-    return (
-        f"{style.safe(architecture)}<br>{where}<br>loss {point.loss:.4g}, top-1 {point.accuracy:.1%}{words}"
-    )
+    return f"{style.safe(architecture)}<br>{where}<br>loss {point.loss:.4g}, top-1 {point.accuracy:.1%}{words}"

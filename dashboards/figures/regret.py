@@ -52,9 +52,7 @@ def regret_data(trials: pd.DataFrame) -> RegretData:
         values[row, columns] = 100 * found.regret_BCL[0, c]
         chosen[row] = columns[found.chosen_BC[0, c]]
     marks = _marks(points, cells, lambdas)
-    return RegretData(
-        cells=tuple(cells), lambdas=tuple(lambdas), points=values, chosen=tuple(chosen), marks=marks
-    )
+    return RegretData(cells=tuple(cells), lambdas=tuple(lambdas), points=values, chosen=tuple(chosen), marks=marks)
 
 
 def _marks(
@@ -62,9 +60,7 @@ def _marks(
 ) -> tuple[tuple[str, ...], ...]:
     groups = {key: part for key, part in points.groupby([*CELL, "lambda"])}
     seeds = {key: part["seed"].nunique() for key, part in points.groupby(CELL)}
-    return tuple(
-        tuple(_mark(groups.get((*cell, lam)), int(seeds.get(cell, 0))) for lam in lambdas) for cell in cells
-    )
+    return tuple(tuple(_mark(groups.get((*cell, lam)), int(seeds.get(cell, 0))) for lam in lambdas) for cell in cells)
 
 
 def _mark(trials: pd.DataFrame | None, seeds: int) -> str:

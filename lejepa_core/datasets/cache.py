@@ -81,14 +81,21 @@ def open_cache(folder: Path) -> ImageDataset:
     try:
         return _open(folder)
     except _Damaged as error:
-        raise DataError(
-            f"the image cache {folder} cannot be read ({error}); load the dataset again"
-        ) from error
+        raise DataError(f"the image cache {folder} cannot be read ({error}); load the dataset again") from error
 
 
 def _folder_name(source: Source) -> str:
     # What meta.json copies from the source counts as well: a corrected mean must not meet an old cache.
-    told = (_FORMAT, source.mean, source.std, source.flip, sorted(source.shares.items()), source.labelled)
+    told = (
+        _FORMAT,
+        source.mean,
+        source.std,
+        source.flip,
+        source.photographic,
+        source.probe_per_class,
+        sorted(source.shares.items()),
+        source.labelled,
+    )
     name = re.sub(r"[^\w.-]+", "-", source.name)
     return f"{name}-{source.key}-{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}"
 
@@ -102,10 +109,7 @@ def _open(folder: Path) -> ImageDataset:
         pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
         if len(pixels) != meta["pixels_bytes"] or len({len(array) for array in index.values()}) != 1:
             raise _Damaged(f"{len(pixels)} bytes of pixels, wanted {meta['pixels_bytes']}")
-        if (
-            len(pixels) <= _CHECKSUM_UP_TO
-            and hashlib.sha256(pixels.data).hexdigest() != meta["pixels_sha256"]
-        ):
+        if len(pixels) <= _CHECKSUM_UP_TO and hashlib.sha256(pixels.data).hexdigest() != meta["pixels_sha256"]:
             raise _Damaged("its pixels do not match their checksum")
         return ImageDataset(
             name=meta["name"],
@@ -114,6 +118,8 @@ def _open(folder: Path) -> ImageDataset:
             mean=tuple(meta["mean"]),
             std=tuple(meta["std"]),
             flip=meta["flip"],
+            photographic=meta["photographic"],
+            probe_per_class=meta["probe_per_class"],
             skipped=tuple(meta["skipped"]),
             splits={split: np.flatnonzero(index["split"] == code) for code, split in enumerate(SPLITS)},
             labels=index["label"] if meta["classes"] else None,

@@ -57,9 +57,7 @@ def check_cifar(name: str, root: Path) -> None:
         if not (folder / file).is_file():
             raise DataError(f"{name} is not in {root} (no {folder.name}/{file}); get it: {get}")
         if not check_integrity(str(folder / file), md5):
-            raise DataError(
-                f"{folder / file} is damaged (its md5 is not {md5}); delete {folder}, then: {get}"
-            )
+            raise DataError(f"{folder / file} is damaged (its md5 is not {md5}); delete {folder}, then: {get}")
 
 
 def download_cifar(name: str, root: Path) -> None:
@@ -77,9 +75,7 @@ def download_cifar(name: str, root: Path) -> None:
         with quiet():
             CIFAR_READERS[name](str(root), download=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"{name} was not downloaded to {root} ({error}); check the network and try again"
-        ) from error
+        raise DataError(f"{name} was not downloaded to {root} ({error}); check the network and try again") from error
     check_cifar(name, root)
 
 

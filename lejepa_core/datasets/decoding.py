@@ -27,9 +27,7 @@ class Undecodable(Exception):
     """A file is not an image that can be read; the message is a short reason."""
 
 
-def decode(
-    data: bytes, *, short_side: int | None = None, long_side: int | None = None
-) -> UInt8[np.ndarray, "h w 3"]:
+def decode(data: bytes, *, short_side: int | None = None, long_side: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
     """Decode one image, upright, in RGB, and shrink it to the given limits.
 
     The EXIF rotation is applied, alpha is laid over white, 16-bit grey is scaled to 8 bits, and only the

@@ -23,6 +23,8 @@ def digits_source() -> Source:
         name=spec.name,
         key=f"1-{version('scikit-learn')}",
         flip=spec.flip,
+        photographic=spec.photographic,
+        probe_per_class=spec.probe_per_class,
         items=_items,
         shares={"val": 0.15, "test": 0.25},
         mean=spec.mean,

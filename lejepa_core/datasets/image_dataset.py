@@ -21,6 +21,8 @@ class ImageDataset:
         mean: Mean of red, green and blue over the train split, pixels in 0..1, each image with equal weight.
         std: Standard deviation likewise; at least 1/255.
         flip: Whether a horizontal flip leaves the class unchanged.
+        photographic: Whether colour jitter, blur and solarising leave the class unchanged.
+        probe_per_class: Labelled train images per class that probes learn from, None for all.
         skipped: One line per file that was left out: its relative name and the reason.
         splits: Indices of the images in "train", "val" and "test", ascending.
         labels: Index into `classes` of each image, None if unlabelled.
@@ -37,6 +39,8 @@ class ImageDataset:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     flip: bool
+    photographic: bool
+    probe_per_class: int | None
     skipped: tuple[str, ...]
     splits: Mapping[str, Int64[np.ndarray, " n"]]
     labels: Int64[np.ndarray, " n"] | None

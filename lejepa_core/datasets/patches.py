@@ -170,9 +170,7 @@ def _items() -> Iterator[Item | str]:
                 yield Item(pixels=patch, label=photograph.name, split=split, digest=digest)
 
 
-def _structured(
-    grey: Float64[np.ndarray, "h w"], blocks: list[tuple[int, int]], step: int
-) -> list[tuple[int, int]]:
+def _structured(grey: Float64[np.ndarray, "h w"], blocks: list[tuple[int, int]], step: int) -> list[tuple[int, int]]:
     inside = range(0, _BLOCK - PATCH + 1, step)
     places = [(top + y, left + x) for top, left in blocks for y in inside for x in inside]
     return [(y, x) for y, x in places if _has_structure(grey[y : y + PATCH, x : x + PATCH])]

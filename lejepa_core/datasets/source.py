@@ -32,6 +32,8 @@ class Source:
         name: Name of the dataset as a person sees it.
         key: Changes whenever the decoded pixels might.
         flip: Whether a horizontal flip leaves the class unchanged.
+        photographic: Whether colour jitter, blur and solarising leave the class unchanged.
+        probe_per_class: Labelled train images per class that probes learn from, None for all.
         items: Starts the decoding; yields an image, or one line about a file that has to be left out.
         shares: Splits that are missing, and the share of train to carve out for each.
         mean: Channel means in 0..1, None to compute them from the train split.
@@ -47,3 +49,5 @@ class Source:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     labelled: bool = True
+    photographic: bool = True
+    probe_per_class: int | None = None

@@ -18,6 +18,10 @@ class DatasetSpec:
         mean: Mean of red, green, blue over the train split, pixels in 0..1.
         std: Standard deviation likewise.
         flip: Whether a horizontal flip leaves the class unchanged.
+        photographic: Whether the images are photographs, which colour jitter, blur and solarising leave what they are;
+            others are only cropped and flipped.
+        probe_per_class: Labelled train images per class that probes learn from, None for all. Fewer where, with
+            all of them, even an untrained network leaves nothing to gain.
         bundled: Whether the images come with the installed packages.
         licence: Licence of the images.
         source: Who made them.
@@ -36,6 +40,8 @@ class DatasetSpec:
     licence: str
     source: str
     how_to_get: str
+    photographic: bool = True
+    probe_per_class: int | None = None
 
 
 _BUNDLED = "comes with the installation"
@@ -50,6 +56,8 @@ _SPECS = (
         mean=(0.3056, 0.3056, 0.3056),
         std=(0.3760, 0.3760, 0.3760),
         flip=False,
+        photographic=False,
+        probe_per_class=20,
         bundled=True,
         licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
         source="Alpaydin and Kaynak 1998, test half of UCI Optical Recognition of Handwritten Digits",

@@ -70,9 +70,7 @@ def check_splits(
         DataError: Only one class; a class that train lacks (a probe could not learn it); an empty split.
     """
     if len(classes) == 1:
-        raise DataError(
-            f"{name} has one class, {classes[0]!r}; wanted two or more. Without classes: --unlabelled"
-        )
+        raise DataError(f"{name} has one class, {classes[0]!r}; wanted two or more. Without classes: --unlabelled")
     for code, split in enumerate(SPLITS):
         if not np.any(codes == code):
             raise DataError(

@@ -44,13 +44,16 @@ def write_cache(source: Source, folder: Path) -> None:
     mean, std = source.mean, source.std
     if mean is None or std is None:
         mean, std = recorder.mean_and_std(index["split"])
+    told = (mean, std, source.flip, source.photographic, source.probe_per_class)
     meta = {
         "name": source.name,
-        "fingerprint": _fingerprint(recorder.pixels_sha256.digest(), index),
+        "fingerprint": _fingerprint(recorder.pixels_sha256.digest(), index, told),
         "classes": classes,
         "mean": mean,
         "std": std,
         "flip": source.flip,
+        "photographic": source.photographic,
+        "probe_per_class": source.probe_per_class,
         "skipped": recorder.skipped,
         "pixels_bytes": int(index["offset"][-1] + 3 * index["height"][-1] * index["width"][-1]),
         "pixels_sha256": recorder.pixels_sha256.hexdigest(),
@@ -113,8 +116,8 @@ def _codes(names: Iterable[str], known: Sequence[str]) -> Int64[np.ndarray, " n"
     return np.array([position[name] for name in names], dtype=np.int64)
 
 
-def _fingerprint(pixels: bytes, index: dict[str, Int64[np.ndarray, " n"]]) -> str:
-    state = hashlib.sha256(pixels)
+def _fingerprint(pixels: bytes, index: dict[str, Int64[np.ndarray, " n"]], told: tuple[object, ...]) -> str:
+    state = hashlib.sha256(pixels + repr(told).encode())
     for name in ("height", "width", "label", "split"):
         state.update(index[name].astype("<i8").tobytes())
     return state.hexdigest()[:16]

@@ -161,9 +161,7 @@ def _planes(images: Tensor, dtype: torch.dtype) -> Tensor:
 def _cropped(images_CNHW: Tensor, draws: Draws, size: int) -> Tensor:
     dtype = images_CNHW.dtype
     top, left, height, width = (x.to(dtype) for x in (draws.top, draws.left, draws.height, draws.width))
-    rows = resize_matrices(
-        top, height / size, top, top + height, source=images_CNHW.shape[2], size=size, gain=1 / 255
-    )
+    rows = resize_matrices(top, height / size, top, top + height, source=images_CNHW.shape[2], size=size, gain=1 / 255)
     columns = resize_matrices(
         left, width / size, left, left + width, source=images_CNHW.shape[3], size=size, flip=draws.flip
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -91,20 +92,15 @@ class Datasets:
             if self.name is None:
                 raise LejepaError("datasets get came without a name; say which: lejepa datasets get cifar10")
             folder = download_dataset(self.name, self.root)
-            print(
-                f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}"
-            )
+            print(f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}")
             return 0
         rows = [asdict(spec) for spec in DATASETS.values()]
         if not self.json:
             keep = ("name", "title", "classes", "native_size", "images", "how_to_get")
             rows = [
-                {k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep}
-                for row in rows
+                {k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep} for row in rows
             ]
-            rows.append(
-                {"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"}
-            )
+            rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
         return show(rows, as_json=self.json)
 
 
@@ -142,9 +138,7 @@ class Sync:
         uri = self.tracking_uri or default_uri(self.storage)
         check_tracking(uri)
         study = StudyLedger.find(self.study, self.storage)
-        print(
-            f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}"
-        )
+        print(f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}")
         return 0
 
 
@@ -154,9 +148,7 @@ def status(study: StudyLedger) -> dict[str, Any]:
     trials = list(study.trials())
     outcomes = Counter(result["outcome"] for trial in trials if (result := trial.result()) is not None)
     config = document["config"]
-    searched = (
-        len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
-    )
+    searched = len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
     total = len(document["planned"]) or searched
     counts = {outcome: outcomes[outcome] for outcome in OUTCOMES if outcomes[outcome]}
     return {
@@ -208,8 +200,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     for command in entry_points(group=COMMAND_GROUP):
         if arguments[:1] == [command.name]:
-            run = command.load()
-            return guarded(lambda: int(run(arguments[1:])))
+            return guarded(partial(command.load(), arguments[1:]))
     commands = (
         Annotated[Status, tyro.conf.subcommand("status")]
         | Annotated[Architectures, tyro.conf.subcommand("archs")]
@@ -219,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))
     chosen: Any = tyro.cli(
-        commands,  # type: ignore[arg-type]
+        commands,
         args=arguments,
         prog="lejepa",
         description=f"Studies of LeJEPA over λ. Also: {others} (lejepa {others} --help).",

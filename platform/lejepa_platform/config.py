@@ -125,9 +125,7 @@ class StudyConfig:
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
         if self.search == "tpe" and not self.labelled:
-            raise SettingError(
-                "a search needs accuracies to go by, and --unlabelled has none; use --search grid"
-            )
+            raise SettingError("a search needs accuracies to go by, and --unlabelled has none; use --search grid")
         if self.search == "tpe" and (len(self.lambdas) < 2 or self.trials < 1):
             raise SettingError("a search needs two ends of λ and --trials of at least 1")
 
@@ -171,9 +169,7 @@ class StudyConfig:
         """
         different = sorted(k for k in self.shared if self.shared[k] != other.shared.get(k))
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
-        different += [
-            f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f
-        ]
+        different += [f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f]
         if different:
             raise SettingError(
                 f"--extend adds to the axes of a study; {self.name!r} has another {', '.join(different)}"
@@ -200,9 +196,7 @@ class StudyConfig:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
         own = {name: _tuple(flat[name]) for name in names}
-        own["optimisers"] = {
-            a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()
-        }
+        own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
         shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
         return cls(**own, shared=shared)
 

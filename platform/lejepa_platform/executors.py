@@ -114,9 +114,7 @@ class Child:
         if outcome == "done" and result is not None:
             ended: Outcome = result["outcome"]
         elif outcome == "done":
-            ended = record_failure(
-                task, "error", "the trial ended without a result", time.monotonic() - start
-            )
+            ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
         else:
             ended = record_failure(task, outcome, reason, time.monotonic() - start)
         if ended != "ok":
@@ -141,9 +139,7 @@ class Child:
             self._placement.trial_function,
         ]
         with theirs:
-            self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env={**os.environ, **threads}
-            )
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **threads})
         self._connection = Connection(ours.detach())
         self._trials = 0
 

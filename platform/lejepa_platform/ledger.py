@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from filelock import FileLock, Timeout
 
@@ -83,9 +83,7 @@ class TrialLedger:
         attempt = self._current() + 1
         if read_json(self.path / "config.json") is None:
             created = int(time.time() * 1000)
-            write_json(
-                self.path / "config.json", {"key": self.key, "created": created, "config": config.flat()}
-            )
+            write_json(self.path / "config.json", {"key": self.key, "created": created, "config": config.flat()})
         write_json(self.path / "attempt.json", {"attempt": attempt, "started": time.time()})
         return TrialLedger(self.path, attempt)
 
@@ -97,9 +95,7 @@ class TrialLedger:
         """
         current = self._current()
         if current != self.attempt:
-            raise SupersededError(
-                f"attempt {self.attempt} at trial {self.key} was replaced by attempt {current}"
-            )
+            raise SupersededError(f"attempt {self.attempt} at trial {self.key} was replaced by attempt {current}")
 
     def write_metrics(self, history: Sequence[Flat]) -> None:
         """Replace the per-epoch metrics."""
@@ -199,9 +195,7 @@ class StudyLedger:
         """The contents of `study.json`."""
         study = read_json(self.path / "study.json")
         if not isinstance(study, dict):
-            raise StudyError(
-                f"{self.path / 'study.json'} is damaged; restore it, or choose another study name"
-            )
+            raise StudyError(f"{self.path / 'study.json'} is damaged; restore it, or choose another study name")
         return study
 
     def save(self, config: StudyConfig, *, planned: Sequence[TrialConfig], notes: Sequence[str] = ()) -> None:
@@ -242,7 +236,5 @@ class StudyLedger:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise StudyError(
-                f"another process is running study {self.name!r}; wait for it or stop it"
-            ) from error
+            raise StudyError(f"another process is running study {self.name!r}; wait for it or stop it") from error
         return lock

@@ -22,9 +22,7 @@ _COLOURS = {"ok": "green", "collapsed": "yellow", "diverged": "yellow", "stopped
 class Progress:
     """Counts a study's trials and shows how far it is."""
 
-    def __init__(
-        self, study: str, *, total: int, finished: list[Flat], console: Console | None = None
-    ) -> None:
+    def __init__(self, study: str, *, total: int, finished: list[Flat], console: Console | None = None) -> None:
         """Begin with what an earlier run had finished.
 
         Args:
@@ -51,9 +49,7 @@ class Progress:
             self._console.print(f"study {self._study}: {self._done} of {self._total} trials are finished")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Leave the last state of the table standing."""
         if self._live is not None:
             self._live.stop()
@@ -97,9 +93,7 @@ class Progress:
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("architecture", "data set", "λ", "seed", "outcome", "val", "test", "seconds"):
-            table.add_column(
-                column, justify="right" if column in ("λ", "seed", "val", "test", "seconds") else "left"
-            )
+            table.add_column(column, justify="right" if column in ("λ", "seed", "val", "test", "seconds") else "left")
         for result in self._recent:
             table.add_row(
                 *_cells(result),

@@ -79,9 +79,7 @@ class _Cell:
 
     def __init__(self, config: StudyConfig, architecture: str, dataset: str) -> None:
         self.config, self.architecture, self.dataset = config, architecture, dataset
-        seed = derive_seed("tpe", architecture, config.fingerprints[dataset], *config.seeds) % 2**32
-        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self.study = optuna.create_study(direction="maximize", sampler=self.sampler(0))
         low, high = min(config.lambdas), max(config.lambdas)
         self.space: dict[str, optuna.distributions.BaseDistribution] = {
             "lambda": optuna.distributions.FloatDistribution(low, high, log=True)
@@ -91,15 +89,19 @@ class _Cell:
             choices = tuple(range(len(self.optimisers)))
             self.space["optimiser"] = optuna.distributions.CategoricalDistribution(choices)
 
+    def sampler(self, asked: int) -> optuna.samplers.TPESampler:
+        """A sampler for what comes after so many proposals: one that goes on must not begin again."""
+        fingerprint = self.config.fingerprints[self.dataset]
+        seed = derive_seed("tpe", self.architecture, fingerprint, *self.config.seeds, asked) % 2**32
+        return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+
     def trials(self, params: Mapping[str, Any]) -> list[TrialConfig]:
         """The trials of one proposal, one per seed."""
         # Six digits of λ are plenty, and keep the key readable.
         lambda_ = float(f"{params['lambda']:.6g}")
         optimiser = self.optimisers[params.get("optimiser", 0)]
         return [
-            self.config.trial(
-                self.architecture, self.dataset, lambda_=lambda_, optimiser=optimiser, seed=seed
-            )
+            self.config.trial(self.architecture, self.dataset, lambda_=lambda_, optimiser=optimiser, seed=seed)
             for seed in self.config.seeds
         ]
 
@@ -180,6 +182,8 @@ class TpePlanner:
         self._queue = deque(trial for trial in self._queue if trial.key not in finished)
         for key, result in finished.items():
             self.tell(key, result)
+        for cell in self._cells.values():
+            cell.study.sampler = cell.sampler(len(cell.study.trials))
 
 
 def objective(result: Flat) -> float | None:
@@ -240,9 +244,7 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         self._running[trial_id] = trial.key
         return {"task": self._begin(trial)}
 
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Pass an ending on."""
         key = self._running.pop(trial_id)
         self._planner.tell(key, self._ended(key, error or result is None))

@@ -18,8 +18,8 @@ from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, recor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.progress import Progress
 from lejepa_platform.search import Planner, StudySearcher, make_planner
-from lejepa_platform.tracking import Tracker
 from lejepa_platform.task import TrialTask
+from lejepa_platform.tracking import Tracker
 
 LOG = logging.getLogger("lejepa")
 TRIAL_RESTARTS = 3
@@ -84,9 +84,7 @@ class Execution:
         )
 
 
-def open_study(
-    config: StudyConfig, storage: Path, *, extend: bool = False
-) -> tuple[StudyLedger, StudyConfig]:
+def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
     """The ledger of a study, and the study as it will be stored; nothing is written.
 
     Args:
@@ -157,9 +155,7 @@ def _forget_failures(ledger: StudyLedger) -> None:
             trial.forget()
 
 
-def _drive(
-    ledger: StudyLedger, execution: Execution, planner: Planner, tracker: Tracker, progress: Progress
-) -> None:
+def _drive(ledger: StudyLedger, execution: Execution, planner: Planner, tracker: Tracker, progress: Progress) -> None:
     scratch = ledger.path / ".ray"
     shutil.rmtree(scratch, ignore_errors=True)
     placement = execution.placement(scratch / "train")
@@ -186,9 +182,7 @@ def _drive(
 class _Watch:
     """What happens in the driver when a trial starts and when it ends."""
 
-    def __init__(
-        self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress
-    ) -> None:
+    def __init__(self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress) -> None:
         self._ledger, self._execution = ledger, execution
         self._tracker, self._progress = tracker, progress
         self._tasks: dict[str, TrialTask] = {}

@@ -137,9 +137,7 @@ def _pretrain(
     history: list[Flat] = json.loads(saved["history"]) if saved else []
     last_saved = time.perf_counter()
     for epoch in pretrain(config, data, encoder, train=train, resume=saved):
-        history.append(
-            {"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)}
-        )
+        history.append({"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)})
         if rank() != 0:
             continue
         ledger.write_metrics(history)

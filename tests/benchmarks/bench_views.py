@@ -82,9 +82,7 @@ def measure(side: int, n: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a table and write it as JSON if asked to."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where to write the result")
     parser.add_argument("--images", type=int, default=128, help="images in a batch")
     parser.add_argument("--repeats", type=int, default=15, help="timed calls of each")
@@ -92,15 +90,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     result = {str(side): measure(side, arguments.images, arguments.repeats) for side in (32, 64)}
-    print(
-        f"{'side':>4} {'ours':>12} {'torchvision':>12} {'ratio':>6}   views/s, 2 global + 6 local per image"
-    )
+    print(f"{'side':>4} {'ours':>12} {'torchvision':>12} {'ratio':>6}   views/s, 2 global + 6 local per image")
     for side, row in result.items():
         print(f"{side:>4} {row['ours']:>12,.0f} {row['torchvision']:>12,.0f} {row['ratio']:>6.1f}")
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps({"unit": "views/s on one core", "side": result}, indent=2) + "\n"
-        )
+        arguments.json.write_text(json.dumps({"unit": "views/s on one core", "side": result}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ def write(folder: Path, trials: Iterable[Mapping[str, Any]], **study: Any) -> Pa
         path = folder / "trials" / row["key"]
         path.mkdir(parents=True)
         (path / "config.json").write_text(json.dumps({"key": row["key"], "config": row["config"]}))
-        (path / "metrics.jsonl").write_text(
-            '{"epoch": 1, "train/loss": 2.0}\n{"epoch": 2, "train/loss": 1.0}\n'
-        )
+        (path / "metrics.jsonl").write_text('{"epoch": 1, "train/loss": 2.0}\n{"epoch": 2, "train/loss": 1.0}\n')
         if row["outcome"] is not None:
             (path / "result.json").write_text(json.dumps(row))
     return folder

@@ -46,9 +46,7 @@ def test_accuracy_drawing_marks_failures_and_holes(mixed):
     figure = draw_accuracy(accuracy_data(mixed)[0])
     symbols = {trace.marker.symbol for trace in figure.data if trace.mode == "markers"}
     assert symbols == {"circle", "x-thin", "circle-open"}
-    assert "n=1" in [
-        text for trace in figure.data if trace.mode == "lines+markers+text" for text in trace.text
-    ]
+    assert "n=1" in [text for trace in figure.data if trace.mode == "lines+markers+text" for text in trace.text]
     assert {"n=0", "chance"} <= {annotation.text for annotation in figure.layout.annotations}
 
 

@@ -75,8 +75,7 @@ def test_the_table_and_the_arrays_choose_the_same(make_trial, write_study):
 def test_where_lambda_does_nothing_the_null_is_the_observed_regret_on_average():
     rng = np.random.default_rng(1)
     found = [
-        nulls(observe(grid), permute(grid, 60, seed=i))
-        for i, grid in enumerate(noise_grid(rng) for _ in range(150))
+        nulls(observe(grid), permute(grid, 60, seed=i)) for i, grid in enumerate(noise_grid(rng) for _ in range(150))
     ]
     for name in ("fixed_mean", "fixed_max", "worst", "width"):
         differences = np.array([null[name].observed - null[name].mean for null in found])

@@ -169,9 +169,7 @@ def test_screenshots_are_drawn_in_both_schemes(study: Path, tmp_path: Path, sche
     write_report(study)
     shot = tmp_path / "shot.png"
     setting = f"--blink-settings=preferredColorScheme={scheme}"
-    done = chromium(
-        study / "report.html", tmp_path / "two", setting, "--window-size=1280,1600", f"--screenshot={shot}"
-    )
+    done = chromium(study / "report.html", tmp_path / "two", setting, "--window-size=1280,1600", f"--screenshot={shot}")
     assert "CONSOLE" not in done.stderr, done.stderr
     image = Image.open(shot).convert("RGB")
     assert image.size == (1280, 1600)

@@ -65,9 +65,7 @@ def test_it_reads_what_the_ledger_writes(tmp_path: Path):
     trial.write_metrics([{"epoch": 1, "train/loss": 1.0}])
     assert read_results(tmp_path).trials["epochs_done"].tolist() == [1]
     metrics = {"test/linear_top1": 0.9, "train/loss": float("nan")}
-    trial.write_result(
-        TrialResult(key=config.key, outcome="ok", config=config.flat(), metrics=metrics, seconds=2.5)
-    )
+    trial.write_result(TrialResult(key=config.key, outcome="ok", config=config.flat(), metrics=metrics, seconds=2.5))
     (row,) = read_results(tmp_path).trials.to_dict("records")
     assert (row["architecture"], row["lambda"], row["seed"]) == ("vit_tiny", 0.05, 3)
     assert (row["outcome"], row["test/linear_top1"], row["seconds"]) == ("ok", 0.9, 2.5)

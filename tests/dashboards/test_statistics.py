@@ -103,9 +103,7 @@ def test_lambda_is_chosen_on_validation_and_ties_go_to_the_smaller(make_trial, w
 def test_other_settings_are_tuned_at_each_lambda_and_one_lucky_seed_does_not_win(make_trial, write_study):
     def at(lam: float, lr: float, seed: int, val: float | None) -> dict:
         outcome = "ok" if val is not None else "oom"
-        return make_trial(
-            lam=lam, seed=seed, val=val, test=val, outcome=outcome, config={"learning_rate": lr}
-        )
+        return make_trial(lam=lam, seed=seed, val=val, test=val, outcome=outcome, config={"learning_rate": lr})
 
     trials = [
         at(0.1, 1e-3, 0, 0.5), at(0.1, 1e-3, 1, 0.5), at(0.1, 1e-2, 0, 0.6), at(0.1, 1e-2, 1, 0.6),

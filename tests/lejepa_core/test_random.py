@@ -110,9 +110,7 @@ def test_derive_seed_is_pinned_and_tells_kinds_and_boundaries_apart() -> None:
     # Stored results depend on these numbers: a change of either is a change of every study.
     assert derive_seed("weights", 0) == 750223033898509297
     assert derive_seed(0, "views", 0) == 3852846443087194390
-    seeds = {
-        derive_seed(*p) for p in [(1, 2), (2, 1), (12,), ("12",), ("1", "2"), ("1", 2), (-1,), (), ("",)]
-    }
+    seeds = {derive_seed(*p) for p in [(1, 2), (2, 1), (12,), ("12",), ("1", "2"), ("1", 2), (-1,), (), ("",)]}
     assert len(seeds) == 9
     assert all(0 <= derive_seed("x", i) < 2**63 for i in range(100))
 

@@ -99,9 +99,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(("counts", "built"), [("5,11", "after"), ("4,7,9", "before")])
-def test_ranks_with_unequal_batches_give_the_loss_and_gradient_of_the_whole_batch(
-    tmp_path, counts, built
-) -> None:
+def test_ranks_with_unequal_batches_give_the_loss_and_gradient_of_the_whole_batch(tmp_path, counts, built) -> None:
     whole = run_on_ranks("sigreg", 1, tmp_path, counts, built)[0]
     for part in run_on_ranks("sigreg", counts.count(",") + 1, tmp_path, counts, built):
         torch.testing.assert_close(part["terms"], whole["terms"], rtol=1e-10, atol=1e-12)

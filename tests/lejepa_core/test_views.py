@@ -58,9 +58,7 @@ def views_of(
     images: Tensor, settings: ViewSettings = SMALL, seed: int = 0, epoch: int = 0, **kwargs: Tensor
 ) -> list[Tensor]:
     samples = kwargs.get("samples", torch.arange(len(images)))
-    return make_views(
-        images, kwargs.get("sizes", sizes_of(images)), samples, settings, seed=seed, epoch=epoch
-    )
+    return make_views(images, kwargs.get("sizes", sizes_of(images)), samples, settings, seed=seed, epoch=epoch)
 
 
 # Operation by operation
@@ -90,9 +88,7 @@ def test_crop_and_resize_equal_torchvision(size: int, height: int, width: int) -
 
 
 def test_digits_of_8_pixels_grow_to_32() -> None:
-    digits = torch.randint(
-        0, 256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    digits = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     theirs = F.resize(digits.float() / 255, [32, 32], antialias=True)
     torch.testing.assert_close(view(digits, still(digits), 32), theirs, atol=ROUNDING, rtol=0)
     assert all(torch.isfinite(v).all() for v in views_of(digits))

@@ -59,9 +59,7 @@ def test_config_is_kept_from_the_first_attempt(trial: TrialLedger) -> None:
 
 def test_numbers_that_json_does_not_know_become_null(trial: TrialLedger) -> None:
     attempt = trial.begin(TRIAL)
-    attempt.write_metrics(
-        [{"epoch": 1, "train/loss": float("nan")}, {"epoch": 2, "train/loss": float("inf")}]
-    )
+    attempt.write_metrics([{"epoch": 1, "train/loss": float("nan")}, {"epoch": 2, "train/loss": float("inf")}])
     attempt.write_result(result(**{"train/loss": float("nan")}))
     assert [row["train/loss"] for row in trial.history()] == [None, None]
     json.loads((trial.path / "result.json").read_text(), parse_constant=pytest.fail)
@@ -83,7 +81,7 @@ def test_a_study_name_cannot_leave_the_storage(tmp_path: Path, name: str) -> Non
 def test_studies_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     write_json(tmp_path / "mine" / "study.json", {})
     assert StudyLedger.find("mine", tmp_path).path == StudyLedger.find(str(tmp_path / "mine"), Path("x")).path
-    with pytest.raises(StudyError, match="studies in .*: mine"):
+    with pytest.raises(StudyError, match=r"studies in .*: mine"):
         StudyLedger.find("yours", tmp_path)
 
 

@@ -72,10 +72,7 @@ def test_a_growing_study_is_mirrored_exactly_and_quietly(
     assert held["status"] == "FINISHED"
     assert held["end"] - held["start"] == 12_500
     assert held["name"] == "λ=0.05 seed=0"
-    assert (
-        held["params"] | {"lambda": "0.05", "learning_rate": "0.001", "global_scale": "[0.3,1.0]"}
-        == held["params"]
-    )
+    assert held["params"] | {"lambda": "0.05", "learning_rate": "0.001", "global_scale": "[0.3,1.0]"} == held["params"]
     assert held["params"].keys() == {name for name, value in config.flat().items() if value is not None}
     wanted = {
         "study": "demo",
@@ -144,9 +141,7 @@ def points_of(storage: Path, config: TrialConfig, metric: str) -> list[Any]:
         ("error", "FAILED"),
     ],
 )
-def test_every_outcome_has_its_status(
-    study: StudyLedger, tmp_path: Path, outcome: Outcome, status: str
-) -> None:
+def test_every_outcome_has_its_status(study: StudyLedger, tmp_path: Path, outcome: Outcome, status: str) -> None:
     config = trial()
     finish_without_epochs = {"metrics": {"train/loss": None}, "reason": "x" * 9000}
     finish(study.trial(config.key).begin(config), config, outcome, **finish_without_epochs)
@@ -185,9 +180,7 @@ def test_a_killed_mirror_is_completed_and_a_lost_store_is_rebuilt(study: StudyLe
     assert without_ids(stored(elsewhere.path.parent / "mlflow.db")) == without_ids(healed)
 
 
-def test_a_run_that_was_only_just_made_is_filled_and_a_second_one_goes(
-    study: StudyLedger, tmp_path: Path
-) -> None:
+def test_a_run_that_was_only_just_made_is_filled_and_a_second_one_goes(study: StudyLedger, tmp_path: Path) -> None:
     config = trial()
     add_trial(study, config)
     client = connect(default_uri(tmp_path))
@@ -213,9 +206,7 @@ def test_a_trial_that_was_run_again_leaves_no_old_points(study: StudyLedger, tmp
     assert_mirrored(study, tmp_path / "mlflow.db", [config])
     ledger.write_metrics(rows(1, scale=2.0))
     sync(study, uri)
-    assert len(points_of(tmp_path, config, "train/loss")) == 2, (
-        "going back to a checkpoint takes nothing away"
-    )
+    assert len(points_of(tmp_path, config, "train/loss")) == 2, "going back to a checkpoint takes nothing away"
     ledger.write_metrics(rows(3, scale=2.0))
     finish(ledger, config)
     sync(study, uri)

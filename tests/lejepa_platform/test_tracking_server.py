@@ -39,9 +39,7 @@ class Server:
         log = (self.storage / "server.log").open("ab")
         command = [sys.executable, "-c", code, str(self.storage), str(self.port)]
         with log:
-            self.process = subprocess.Popen(
-                command, env={**os.environ, **PYTHON_PATH}, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, env={**os.environ, **PYTHON_PATH}, stdout=log, stderr=log)
         wait_for(self.answers, 90)
 
     def answers(self) -> bool:
@@ -111,9 +109,7 @@ def test_training_outlives_the_server_and_sync_catches_up(server: Server, tmp_pa
     add_trial(study, configs[0])
     tracker.touch(configs[0].key)
     database = server.storage / "mlflow.db"
-    wait_for(
-        lambda: any(run["status"] == "FINISHED" for run in trials_of(stored(database, "survivor")).values())
-    )
+    wait_for(lambda: any(run["status"] == "FINISHED" for run in trials_of(stored(database, "survivor")).values()))
 
     assert server.stop() == 0
     with pytest.raises(TrackingError, match="connection refused"):

@@ -144,9 +144,7 @@ class Mirror:
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._study.name)
         if found is None:
-            return str(
-                client.create_experiment(self._study.name, artifact_location=self._artifact_location())
-            )
+            return str(client.create_experiment(self._study.name, artifact_location=self._artifact_location()))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
@@ -234,11 +232,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 run.info.run_id,
                 tags.get("role", ""),
                 run.info.status,
-                {
-                    name: tags[name]
-                    for name in ("trial_key", "architecture", "dataset", _PARENT)
-                    if name in tags
-                },
+                {name: tags[name] for name in ("trial_key", "architecture", "dataset", _PARENT) if name in tags},
                 frozenset(run.data.params),
                 Stamp.parse(tags.get(_STAMP, "")),
             )
@@ -256,9 +250,7 @@ def _contradicts(held: Stamp, record: Record) -> bool:
     return held.rows != record.rows_digest(held.epochs)
 
 
-def _log(
-    client: Any, run_id: str, points: list[Point], params: Mapping[str, str], tags: Mapping[str, str]
-) -> None:
+def _log(client: Any, run_id: str, points: list[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
     """Log in batches, the tags last: what the stamp among them says is there is there."""
     from mlflow.entities import Metric, Param, RunTag
 

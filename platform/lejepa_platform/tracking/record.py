@@ -85,9 +85,7 @@ class Record:
                 result=result,
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise StudyError(
-                f"trial {ledger.key} is damaged, remove its folder to run it again: {error}"
-            ) from error
+            raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
 
     @property
     def cell(self) -> tuple[str, str]:
@@ -135,9 +133,7 @@ class Record:
     def tags(self) -> dict[str, str]:
         """What to filter and group by."""
         tags = {"role": "trial", "trial_key": self.key, **common_tags()}
-        tags |= {
-            name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")
-        }
+        tags |= {name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")}
         if self.result is not None:
             tags |= {
                 "outcome": self.result["outcome"],

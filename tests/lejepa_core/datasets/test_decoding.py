@@ -108,9 +108,7 @@ def test_exif_rotation_is_applied(orientation: int, upright) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_sides_are_limited_and_never_enlarged(
-    height: int, width: int, wanted: tuple[int, int, int], kind: str
-) -> None:
+def test_sides_are_limited_and_never_enlarged(height: int, width: int, wanted: tuple[int, int, int], kind: str) -> None:
     data = encoded(Image.fromarray(noise(height, width)), kind)
     assert decode(data, short_side=32, long_side=256).shape == wanted
 

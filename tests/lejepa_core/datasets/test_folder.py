@@ -57,9 +57,7 @@ def test_train_val_test_are_respected(tmp_path: Path, cache: Path) -> None:
         assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), np.asarray(image))
 
 
-@pytest.mark.parametrize(
-    "there", [("train",), ("train", "test"), ("train", "val"), ("Training", "Validation")]
-)
+@pytest.mark.parametrize("there", [("train",), ("train", "test"), ("train", "val"), ("Training", "Validation")])
 def test_missing_splits_are_carved_out_of_train(tmp_path: Path, cache: Path, there: tuple[str, ...]) -> None:
     for seed, split in enumerate(there):
         fill(tmp_path / "pets" / split, n=20, seed=1000 * seed)
@@ -133,9 +131,7 @@ def test_fingerprint_is_of_content_not_of_place_or_time(tmp_path: Path, cache: P
 
 def test_fingerprint_tells_labels_apart(tmp_path: Path, cache: Path) -> None:
     first = load(fill(tmp_path / "pets"), cache)
-    shutil.move(
-        tmp_path / "pets/cat/7.png", tmp_path / "pets/dog/-.png"
-    )  # the same pixels, in the same order
+    shutil.move(tmp_path / "pets/cat/7.png", tmp_path / "pets/dog/-.png")  # the same pixels, in the same order
     assert load(tmp_path / "pets", cache).fingerprint != first.fingerprint
     assert len(first.fingerprint) == 16 and int(first.fingerprint, 16) >= 0
 
@@ -257,8 +253,6 @@ def test_nothing_readable(tmp_path: Path, cache: Path) -> None:
     for name in ("cat/a.jpg", "dog/b.jpg"):
         (tmp_path / "pets" / name).parent.mkdir(parents=True)
         (tmp_path / "pets" / name).write_text("no image")
-    with pytest.raises(
-        DataError, match=r"no readable image \(2 left out; the first: cat/a.jpg: not an image\)"
-    ):
+    with pytest.raises(DataError, match=r"no readable image \(2 left out; the first: cat/a.jpg: not an image\)"):
         load(tmp_path / "pets", cache)
     assert not [path for path in cache.iterdir() if path.suffix != ".lock"]

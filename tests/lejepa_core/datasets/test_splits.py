@@ -31,9 +31,7 @@ def test_first_hashes_of_each_class_are_test_then_val() -> None:
     labels = np.arange(40) % 2
     codes = carve(labels, zeros(40), names, SHARES)
     for label in (0, 1):
-        ordered = sorted(
-            (name, code) for name, code, own in zip(names, codes, labels, strict=True) if own == label
-        )
+        ordered = sorted((name, code) for name, code, own in zip(names, codes, labels, strict=True) if own == label)
         assert [code for _, code in ordered] == [TEST] * 3 + [VAL] * 3 + [TRAIN] * 14
 
 

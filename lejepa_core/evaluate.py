@@ -165,18 +165,15 @@ def _batch_statistics(encoder: Encoder) -> Iterator[None]:
     """BatchNorm as the loss saw it: after few steps its running averages lag behind, and would look like collapse."""
     encoder.eval()
     layers = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    counts = [layer.num_batches_tracked for layer in layers]
+    averages = [(layer.running_mean, layer.running_var) for layer in layers]
     for layer in layers:
-        # No momentum: the running averages stay as they are.
-        layer.momentum, layer.num_batches_tracked = 0.0, None
-        layer.train()
+        # Without averages the batch's own are taken. In training mode other processes would have to take part.
+        layer.running_mean = layer.running_var = None
     try:
         yield
     finally:
-        for layer, momentum, count in zip(layers, momenta, counts, strict=True):
-            layer.momentum, layer.num_batches_tracked = momentum, count
-            layer.eval()
+        for layer, (mean, variance) in zip(layers, averages, strict=True):
+            layer.running_mean, layer.running_var = mean, variance
 
 
 @torch.inference_mode()

@@ -156,8 +156,7 @@ def _sigreg(settings: PretrainSettings) -> SIGReg:
 
 
 def _distribute(model: nn.Module) -> nn.Module:
-    # Buffers agree already: the synchronised BatchNorm updates them from the same sums on every rank.
-    return DistributedDataParallel(model, broadcast_buffers=False) if world_size() > 1 else model
+    return DistributedDataParallel(model) if world_size() > 1 else model
 
 
 def _batches(settings: PretrainSettings, train: Tensor, epoch: int, steps: int) -> Iterator[Tensor]:

@@ -20,15 +20,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from ray import train, tune
-from ray.train.torch import TorchTrainer
+from ray import tune
 from ray.tune import Trainable
 
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
 from lejepa_platform.task import TrialTask
-from lejepa_platform.trial import run_trial
 
 Executor = Literal["auto", "inline", "ray_train"]
 TRIAL_FUNCTION = "lejepa_platform.trial:run_trial"
@@ -62,8 +60,10 @@ class Placement:
         if self.executor == "inline":
             actor = tune.with_parameters(InlineTrainable, placement=self)
             return tune.with_resources(actor, {"CPU": self.threads, "GPU": self.gpus})
-        # The trial actor waits only; its workers have a placement group of their own.
-        return tune.with_resources(tune.with_parameters(_run_ray_train, placement=self), {"CPU": 0.01})
+        # The trial actor only waits for its workers, which have a placement group of their own: a share of a CPU here
+        # would be missing there. Ray refuses an empty request, hence a byte.
+        waiting = tune.PlacementGroupFactory([{"memory": 1}])
+        return tune.with_resources(tune.with_parameters(_run_ray_train, placement=self), waiting)
 
 
 class InlineTrainable(Trainable):  # type: ignore[misc,unused-ignore]
@@ -185,6 +185,10 @@ def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: floa
 
 def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     """Run one trial on its own worker group; the Tune side of `ray_train`."""
+    # Here and below, not at the top: an inline actor would import torch for seconds only to start a child.
+    from ray import train
+    from ray.train.torch import TorchTrainer
+
     task = TrialTask.from_json(config["task"])
     start = time.monotonic()
     scratch = Path(placement.scratch) / f"{task.ledger.key}-{task.attempt}"
@@ -213,4 +217,6 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
 
 
 def _ray_train_worker(config: dict[str, Any]) -> None:
+    from lejepa_platform.trial import run_trial
+
     run_trial(TrialTask.from_json(config["task"]))

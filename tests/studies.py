@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SMALL = [
     "--architectures", "resnet10t_w32", "convnextv2_micro_p2", "--lambdas", "0.02", "0.2", "--seeds", "1",
     "--epochs", "6", "--batch-size", "16", "--image-size", "32", "--checkpoint-seconds", "0",

@@ -51,7 +51,7 @@ class OptimiserDefaults:
 
 _VIT_NANO: Final = {"embed_dim": 128, "depth": 4, "num_heads": 4, "dynamic_img_size": True}
 _SWIN_NANO: Final = {"patch_size": 2, "window_size": 4, "embed_dim": 32, "depths": (2, 2, 2),
-                     "num_heads": (1, 2, 4), "strict_img_size": False}  # fmt: skip
+                     "num_heads": (1, 2, 4), "strict_img_size": False, "drop_path_rate": 0.0}  # fmt: skip
 
 ARCHITECTURES: Final[Mapping[str, ArchitectureSpec]] = {
     "resnet10t_w32": ArchitectureSpec(

@@ -6,6 +6,7 @@ from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
 
 from lejepa_core.distributed import all_reduce_sum, world_size
+from lejepa_core.errors import SettingError
 
 
 def synchronise_batchnorm(model: nn.Module) -> nn.Module:
@@ -16,6 +17,9 @@ def synchronise_batchnorm(model: nn.Module) -> nn.Module:
 
     Returns:
         The model to use.
+
+    Raises:
+        SettingError: If the model has a BatchNorm of another kind than torch's and timm's.
     """
     if world_size() == 1:
         return model
@@ -26,6 +30,8 @@ def synchronise_batchnorm(model: nn.Module) -> nn.Module:
         if type(module) in _SYNCHRONISED:
             # The module keeps its weights, buffers and attributes; only its forward is another.
             module.__class__ = _SYNCHRONISED[type(module)]
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise SettingError(f"{type(module).__name__} cannot be synchronised over gloo; use one worker per trial")
     return model
 
 

@@ -3,7 +3,7 @@
 # N samples, F features, C classes
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import Encoder
-from lejepa_core.geometry import Geometry, measure_geometry
+from lejepa_core.geometry import MIN_SAMPLES, Geometry, measure_geometry
+from lejepa_core.random import derive_seed
 from lejepa_core.views import plain_view
 
 Labels = NDArray[np.int64]
@@ -71,13 +72,13 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
         image_size: Side of the images that the encoder sees, in pixels.
         train: Indices of the images that the probes learn from.
     """
+    encoder.eval()
     splits = {"train": train, "val": data.splits["val"], "test": data.splits["test"]}
-    held_out = splits["val"][:_GEOMETRY_SAMPLES]
-    with _batch_statistics(encoder):
+    held_out = _sample(splits["val"], _GEOMETRY_SAMPLES)
+    with _batch_statistics(encoder) if len(held_out) >= MIN_SAMPLES else nullcontext():
         geometry = measure_geometry(_embed(encoder, data, held_out, image_size, projected=True))
     if data.labels is None:
         return Evaluation(linear=None, knn=None, geometry=geometry)
-    encoder.eval()
     splits["train"] = few_per_class(train, data.labels[train], data.probe_per_class)
     embeddings = {name: _embed(encoder, data, indices, image_size) for name, indices in splits.items()}
     labels = {name: data.labels[indices] for name, indices in splits.items()}
@@ -160,10 +161,16 @@ def _vote(queries: Float[Tensor, "q f"], bank: Float[Tensor, "n f"], classes: In
     return predicted
 
 
+def _sample(indices: Labels, count: int) -> Labels:
+    """A fixed random sample in random order: indices come sorted by class, and a batch should hold all classes."""
+    generator = torch.Generator().manual_seed(derive_seed("held-out"))
+    order: Labels = indices[torch.randperm(len(indices), generator=generator).numpy()]
+    return order[:count]
+
+
 @contextmanager
 def _batch_statistics(encoder: Encoder) -> Iterator[None]:
     """BatchNorm as the loss saw it: after few steps its running averages lag behind, and would look like collapse."""
-    encoder.eval()
     layers = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     averages = [(layer.running_mean, layer.running_var) for layer in layers]
     for layer in layers:
@@ -183,8 +190,9 @@ def _embed(
     """Embeddings (or projections) of plain images, on the CPU, (N, F)."""
     parameter = next(encoder.parameters())
     parts = []
-    for start in range(0, len(indices), _CHUNK):
-        images, sizes = data.batch(indices[start : start + _CHUNK])
+    # Equal chunks: a last one of a single image would have no batch statistics.
+    for chunk in np.array_split(indices, -(-len(indices) // _CHUNK)):
+        images, sizes = data.batch(chunk)
         view = plain_view(
             images.to(parameter.device),
             sizes.to(parameter.device),

@@ -12,6 +12,9 @@ MIN_SPREAD = 0.1
 MIN_RANK_SHARE = 0.01
 """Effective rank, as a share of the way from 1 to D, below which projections count as collapsed."""
 
+MIN_SAMPLES = 8
+"""Fewer samples than this tell nothing about collapse."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Geometry:
@@ -23,10 +26,14 @@ class Geometry:
     """Root of the mean variance over dims; 1 at N(0, I)."""
     dims: int
     """D."""
+    samples: int
+    """N."""
 
     @property
     def collapse(self) -> str:
-        """Why the cloud counts as collapsed; empty if it does not."""
+        """Why the cloud counts as collapsed; empty if it does not, or is too small to tell."""
+        if self.samples < MIN_SAMPLES:
+            return ""
         if not self.spread >= MIN_SPREAD:
             return f"spread of held-out projections {self.spread:.2g} < {MIN_SPREAD}"
         least = 1 + MIN_RANK_SHARE * (self.dims - 1)
@@ -47,6 +54,7 @@ def measure_geometry(z: Float[Tensor, "n d"]) -> Geometry:
         effective_rank=effective_rank(z_ND),
         spread=float(z_ND.square().mean().sqrt()),
         dims=z.shape[1],
+        samples=len(z),
     )
 
 

@@ -81,12 +81,14 @@ def pretrain(
         One result per epoch.
 
     Raises:
-        SettingError: If the batch is larger than the data, or smaller than the number of processes.
+        SettingError: If the batch is larger than the data or smaller than two images per process, or if several
+            processes were to train an architecture with dropout or stochastic depth.
         DivergedError: If the loss became NaN or infinite.
     """
     steps = steps_per_epoch(settings, len(train))
+    _refuse_chance(encoder)
     model = synchronise_batchnorm(encoder)
-    optimiser = torch.optim.AdamW(param_groups_weight_decay(model, settings.weight_decay), lr=0.0)
+    optimiser = torch.optim.AdamW(_parameter_groups(encoder, settings.weight_decay), lr=0.0)
     first = _restore(model, optimiser, resume) if resume else 0
     loss = LeJEPALoss(settings.lambda_, sigreg=_sigreg(settings)).to(next(model.parameters()).device)
     trained = _distribute(model)
@@ -99,6 +101,8 @@ def pretrain(
             rate = learning_rate(settings, step, steps * settings.epochs)
             terms = _step(settings, data, trained, loss, optimiser, batch, epoch=epoch, step=step, rate=rate)
             log.add(terms, last=log.steps + 1 == steps, epoch=epoch + 1, step=step + 1)
+        if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in model.parameters()):
+            raise DivergedError(epoch + 1, (epoch + 1) * steps, {"weights": math.nan})
         yield EpochResult(
             epoch=epoch + 1,
             step=(epoch + 1) * steps,
@@ -149,6 +153,21 @@ def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSetting
         std=data.std,
     )
     return views if data.photographic else replace(views, jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
+
+
+def _refuse_chance(encoder: Encoder) -> None:
+    """Dropout draws per process: with several, they would no longer compute what one does."""
+    rates = [getattr(m, "drop_prob", None) or (m.p if isinstance(m, nn.Dropout) else 0.0) for m in encoder.modules()]
+    if world_size() > 1 and any(rates):
+        raise SettingError("an architecture with dropout or stochastic depth came; it takes one worker per trial")
+
+
+def _parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices, but not for what the backbone exempts, such as position embeddings."""
+    exempt: set[str] = getattr(encoder.backbone, "no_weight_decay", set)()
+    names = [f"backbone.{name}" for name in exempt]
+    groups: list[dict[str, Any]] = param_groups_weight_decay(encoder, weight_decay, no_weight_decay_list=names)
+    return groups
 
 
 def _sigreg(settings: PretrainSettings) -> SIGReg:

@@ -24,7 +24,7 @@ class PretrainSettings:
     learning_rate: float
     """Peak learning rate of AdamW, after linear warm-up."""
     weight_decay: float
-    """Decoupled weight decay of AdamW, on weight matrices only."""
+    """Decoupled weight decay of AdamW, on weight matrices only; position embeddings are exempt."""
     seed: int = 0
     """Seed of initial weights, data order, augmentations and slices."""
     epochs: int = 100

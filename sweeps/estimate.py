@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lejepa_core.architectures import find_architecture
 from lejepa_platform.config import StudyConfig
 from lejepa_platform.progress import duration
+from lejepa_platform.study import Execution
 from sweeps.planning import Plan
 
 PROBE_MS_PER_IMAGE = 2.0
@@ -32,12 +33,12 @@ class Estimate:
         )
 
 
-def estimate(plan: Plan, *, concurrency: int | None = None) -> Estimate:
+def estimate(plan: Plan, execution: Execution) -> Estimate:
     """Estimate a study on this machine's cores.
 
     Args:
         plan: The study.
-        concurrency: Trials at once; None = one per core.
+        execution: How it would run.
     """
     config = plan.config
     per_cell = len(config.seeds) * (config.trials if config.search == "tpe" else len(config.lambdas))
@@ -48,12 +49,14 @@ def estimate(plan: Plan, *, concurrency: int | None = None) -> Estimate:
         trials += n
         seconds += n * _trial_seconds(config, architecture, len(plan.images[dataset].splits["train"]))
         disk += n * (find_architecture(architecture).parameters_m * 4e6 + BYTES_PER_TRIAL)
-    parallel = concurrency or os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    # Workers that share a trial share its work; what counts is how many cores are busy.
+    parallel = min(cores, execution.workers * (execution.max_concurrent or cores))
     return Estimate(
         trials=int(trials),
         core_seconds=seconds,
         wall_seconds=STARTUP_SECONDS + seconds / parallel,
-        disk_bytes=disk + sum(_cache_bytes(plan, name) for name in config.datasets),
+        disk_bytes=disk + sum(len(plan.images[name].pixels) for name in config.datasets),
     )
 
 
@@ -65,7 +68,3 @@ def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float
     per_image = spec.ms_per_image * pixels / 32**2
     steps = images // shared["batch_size"] * shared["epochs"]
     return (steps * shared["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000
-
-
-def _cache_bytes(plan: Plan, dataset: str) -> float:
-    return len(plan.images[dataset]) * 3 * (2 * plan.config.shared["image_size"]) ** 2

@@ -7,11 +7,11 @@ Running the same command again continues a study that was interrupted, and train
 """
 
 import logging
-import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +21,14 @@ from dashboards.report import write_report
 from lejepa_core.errors import SettingError
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search
-from lejepa_platform.errors import TrackingError
+from lejepa_platform.errors import StudyError, TrackingError
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import Execution, open_study, run_study
-from lejepa_platform.tracking import Tracker, check_tracking, default_uri
+from lejepa_platform.study import Execution, open_study, run_study, stored_config
+from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
+from sweeps.extension import Axes, StoredStudy, grown, grown_from
 from sweeps.planning import DataSettings, Plan, check_recipe, name_of, resolve
 from sweeps.recipes import RECIPES, Recipe
 
@@ -65,7 +66,7 @@ class Arguments:
     views_local: int | None = None
     """Small crops per image."""
     limit_train: int | None = None
-    """Train on this many images only."""
+    """Pretrain and probe on this many training images only."""
     unlabelled: bool = False
     """The images have no classes: nothing is probed, the rest works."""
     search: Search | None = None
@@ -111,77 +112,88 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: Arguments) -> int:
-    recipe = _recipe(arguments)
     if arguments.study is not None:
         StudyLedger.at(arguments.storage, arguments.study)
+    stored = _stored(arguments)
+    recipe = _overridden(grown_from(stored, _axes(arguments)) if stored else RECIPES[arguments.preset](), arguments)
     with ExitStack() as stack:
         cache = arguments.storage / ".cache"
         if arguments.dry_run:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         data = DataSettings(cache=cache, root=arguments.data_root, labelled=not arguments.unlabelled)
-        _check_execution(arguments)
-        check_recipe(recipe, data)
+        execution = _execution(arguments, {})
+        check_recipe(recipe, data, workers=execution.workers)
         require_writable(arguments.storage)
-        plan = _plan(arguments, recipe, data)
+        plan = _plan(arguments, recipe, data, stored)
         if arguments.dry_run:
-            return _show(plan, arguments)
-    return _execute(arguments, plan)
+            return _show(plan, execution)
+    return _execute(plan, replace(execution, sources=plan.sources))
 
 
-def _recipe(arguments: Arguments) -> Recipe:
-    pristine = RECIPES[arguments.preset]()
-    names = {f.name for f in fields(Recipe)} & {f.name for f in fields(Arguments)} - {"seeds"}
-    own = {n: v for n in names if (v := getattr(arguments, n)) is not None}
+def _stored(arguments: Arguments) -> StoredStudy | None:
+    """The study that --extend adds to."""
+    if not arguments.extend:
+        return None
+    if arguments.study is None:
+        raise StudyError("--extend came without --study; say which study should grow: --study NAME")
+    ledger = StudyLedger.find(arguments.study, arguments.storage)
+    document = ledger.read()
+    return StoredStudy(config=stored_config(ledger), sources=document["sources"], notes=document["notes"])
+
+
+def _axes(arguments: Arguments) -> Axes:
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds) if arguments.seeds is not None else ()
+    return Axes(
+        architectures=arguments.architectures or (),
+        datasets=arguments.datasets or (),
+        lambdas=arguments.lambdas or (),
+        seeds=tuple(seeds),
+    )
+
+
+def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "limit_train")
     shared = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
-    count = arguments.seeds if arguments.seeds is not None else len(pristine.seeds)
-    if count < 1:
-        raise SettingError(f"--seeds {count} came, at least 1 was wanted")
-    seeds = tuple(range(arguments.seed, arguments.seed + count))
-    return replace(pristine, **own, seeds=seeds, shared={**pristine.shared, **shared})
+    names = ["learning_rates", "weight_decays", "search", "trials"]
+    if not arguments.extend:
+        names += ["architectures", "datasets", "lambdas"]
+    own = {n: v for n in names if (v := getattr(arguments, n)) is not None}
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise SettingError(f"--seeds {arguments.seeds} came, at least 1 was wanted")
+    if not arguments.extend:
+        count = arguments.seeds if arguments.seeds is not None else len(recipe.seeds)
+        own["seeds"] = tuple(range(arguments.seed, arguments.seed + count))
+    return replace(recipe, **own, shared={**recipe.shared, **shared})
 
 
-def _check_execution(arguments: Arguments) -> None:
-    for name in ("workers_per_trial", "threads_per_worker", "max_concurrent", "trial_timeout"):
-        value = getattr(arguments, name)
-        if value is not None and not value > 0:
-            raise SettingError(f"--{name.replace('_', '-')} {value} came, more than 0 was wanted")
-    if arguments.executor == "inline" and arguments.workers_per_trial > 1:
-        raise SettingError("--executor inline runs trials of one process; use --executor ray_train for several")
-
-
-def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings) -> Plan:
-    uri = _tracking_uri(arguments)
-    if not arguments.dry_run:
-        _check_tracking(arguments, uri)
+def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: StoredStudy | None) -> Plan:
+    away = None if arguments.dry_run else _tracker_away(arguments)
     plan = resolve(recipe, data, study=arguments.study)
     if arguments.study is None:
         name = name_of(recipe, RECIPES[arguments.preset](), plan.config)
-        if arguments.unlabelled and name == recipe.name:
-            name += "-unlabelled"
         plan = replace(plan, config=replace(plan.config, name=name))
-    _, config = open_study(plan.config, arguments.storage, extend=arguments.extend)
+    if stored is not None:
+        plan = grown(plan, stored, optimisers_named=bool(arguments.learning_rates or arguments.weight_decays))
+    ledger, config = open_study(plan.config, arguments.storage, extend=arguments.extend)
+    if away is not None:
+        # A new study refuses a tracker that cannot be reached; one that goes on does without.
+        if not ledger.exists():
+            raise away
+        LOG.warning("%s; the study goes on without, `lejepa sync %s` catches up", away, ledger.path)
     for note in plan.notes:
         LOG.warning("%s", note)
     return replace(plan, config=config)
 
 
-def _check_tracking(arguments: Arguments, uri: str) -> None:
-    """A new study refuses a tracker that cannot be reached; one that goes on does without."""
+def _tracker_away(arguments: Arguments) -> TrackingError | None:
     try:
-        check_tracking(uri)
+        check_tracking(tracking_uri(arguments.tracking_uri, arguments.storage))
     except TrackingError as error:
-        going_on = arguments.study is not None and StudyLedger.at(arguments.storage, arguments.study).exists()
-        if not going_on:
-            raise
-        LOG.warning("%s; the study goes on without, `lejepa sync` catches up", error)
+        return error
+    return None
 
 
-def _tracking_uri(arguments: Arguments) -> str:
-    return arguments.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(arguments.storage)
-
-
-def _show(plan: Plan, arguments: Arguments) -> int:
+def _show(plan: Plan, execution: Execution) -> int:
     config = plan.config
     if config.search == "grid":
         for trial in config.grid():
@@ -194,15 +206,15 @@ def _show(plan: Plan, arguments: Arguments) -> int:
         for architecture, dataset in config.cells():
             print(f"{architecture} / {dataset}  {config.trials} values of λ in [{low:g}, {high:g}], each at "
                   f"{len(config.seeds)} seeds")  # fmt: skip
-    print(f"study {config.name}: {estimate(plan, concurrency=arguments.max_concurrent)}")
+    print(f"study {config.name}: {estimate(plan, execution)}")
     return 0
 
 
-def _execute(arguments: Arguments, plan: Plan) -> int:
-    execution = Execution(
+def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
+    return Execution(
         storage=arguments.storage,
-        sources=plan.sources,
-        tracking_uri=_tracking_uri(arguments),
+        sources=sources,
+        tracking_uri=tracking_uri(arguments.tracking_uri, arguments.storage),
         data_root=arguments.data_root,
         executor=arguments.executor,
         workers=arguments.workers_per_trial,
@@ -214,14 +226,22 @@ def _execute(arguments: Arguments, plan: Plan) -> int:
         checkpoint_seconds=arguments.checkpoint_seconds,
         retry_failed=arguments.retry_failed,
     )
+
+
+def _execute(plan: Plan, execution: Execution) -> int:
     ledger = run_study(plan.config, execution, notes=plan.notes)
     summary = write_report(ledger.path)
     _attach(ledger, execution)
     print(f"\n{summary['verdict']}\n")
     print(f"report   {ledger.path / 'report.html'}")
     print(f"summary  {ledger.path / 'summary.json'}")
-    print(f"MLflow   lejepa ui --storage {arguments.storage}   (experiment {ledger.name})")
+    print(f"MLflow   {_where(execution)}, experiment {ledger.name}")
     return 1 if _all_failed(ledger) else 0
+
+
+def _where(execution: Execution) -> str:
+    own = execution.tracking_uri == default_uri(execution.storage)
+    return f"lejepa ui --storage {execution.storage}" if own else masked(execution.tracking_uri)
 
 
 def _attach(ledger: StudyLedger, execution: Execution) -> None:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from lejepa_core.architectures import OPTIMISERS, check_size, find_architecture, local_size
+import numpy as np
+
+from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
 from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
+from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
 from lejepa_platform.config import StudyConfig, check_lambdas
+from lejepa_platform.trial import training_indices
 from sweeps.recipes import Recipe
 
 LOG = logging.getLogger("lejepa")
@@ -44,8 +48,13 @@ class Plan:
     images: Mapping[str, ImageDataset]
 
 
-def check_recipe(recipe: Recipe, data: DataSettings) -> None:
+def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> None:
     """Everything that can be wrong with a recipe and can be found without decoding an image.
+
+    Args:
+        recipe: What is wanted.
+        data: Where images come from.
+        workers: Processes that share a batch.
 
     Raises:
         LejepaError: In one line, the first thing that is wrong.
@@ -53,11 +62,15 @@ def check_recipe(recipe: Recipe, data: DataSettings) -> None:
     check_lambdas(recipe.lambdas)
     for name in recipe.architectures:
         find_architecture(name)
+    if recipe.shared["batch_size"] < 2 * workers:
+        raise SettingError(
+            f"--batch-size {recipe.shared['batch_size']} gives {workers} workers less than 2 images each"
+        )
     settings = {k: v for k, v in recipe.shared.items() if k != "limit_train"}
     for name, lambda_ in product(recipe.architectures, recipe.lambdas):
         for rate, decay in _optimisers(recipe, name):
             PretrainSettings(
-                architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=recipe.seeds[0],
+                architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=max(recipe.seeds),
                 **settings,
             )  # fmt: skip
         check_size(name, int(settings["image_size"]))
@@ -84,6 +97,7 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
     names = [dataset.name for dataset in images.values()]
     if len(set(names)) != len(names):
         raise SettingError(f"two folders have the same name ({' '.join(names)}); rename one")
+    _check_builds(recipe)
     config = _study(recipe, list(images.values()), labelled=data.labelled, name=study or recipe.name)
     for dataset in images.values():
         _check_batch(dataset, config)
@@ -145,10 +159,24 @@ def _optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float],
     return tuple(product(rates, decays))
 
 
+def _check_builds(recipe: Recipe) -> None:
+    """What timm makes of a name and a size is known only once it is built."""
+    for name in recipe.architectures:
+        if name.startswith(TIMM_PREFIX):
+            shared = {k: v for k, v in recipe.shared.items() if k != "limit_train"}
+            size = local_size(name, int(shared["image_size"]))
+            build_encoder(
+                PretrainSettings(
+                    architecture=name, lambda_=0.5, learning_rate=1.0, weight_decay=0.0, local_size=size, **shared
+                )
+            )
+
+
 def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:
-    images = len(dataset.splits["train"])
-    limit = config.shared.get("limit_train")
-    images = min(images, limit) if limit else images
+    train = training_indices(dataset, config.shared.get("limit_train"))
+    images = len(train)
+    if dataset.labels is not None and len(np.unique(dataset.labels[train])) < 2:
+        raise SettingError(f"--limit-train {images} leaves one class of {dataset.name}; raise it")
     batch = int(config.shared["batch_size"])
     if batch > images:
         raise SettingError(

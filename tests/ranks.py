@@ -54,6 +54,7 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, epoc
 
     import lejepa_core.pretrain as loop
     from lejepa_core.encoder import build_encoder
+    from lejepa_core.evaluate import evaluate
     from lejepa_core.settings import PretrainSettings
 
     if world > 1:
@@ -67,6 +68,9 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, epoc
     encoder = build_encoder(settings)
     train = torch.from_numpy(data.splits["train"])
     losses = [loss for epoch in loop.pretrain(settings, data, encoder, train=train) for loss in epoch.losses]
+    if rank == 0:
+        # The other ranks are done: an evaluation must not wait for them.
+        evaluate(encoder, data, image_size=32, train=data.splits["train"])
     # The gradients of the last step are still there: with one step, those of the first.
     gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
     buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])

@@ -23,12 +23,12 @@ def start(storage: Path, images: Path, *arguments: str) -> subprocess.Popen[str]
                             env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, start_new_session=True)  # fmt: skip
 
 
-def run(storage: Path, images: Path, *arguments: str) -> str:
-    """Run a study to its end; returns what it printed."""
+def run(storage: Path, images: Path, *arguments: str) -> tuple[str, str]:
+    """Run a study to its end; returns what it printed on standard output and on standard error."""
     with start(storage, images, *arguments) as process:
         out, err = process.communicate(timeout=280)
     assert process.returncode == 0, err + out
-    return out
+    return out, err
 
 
 def results(storage: Path) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from lejepa_platform.ledger import Outcome
 from lejepa_platform.task import TrialTask
 
 
@@ -40,10 +41,15 @@ def _attempt(run: Callable[[TrialTask], Any], task: TrialTask) -> dict[str, str]
         run(task)
     except BaseException as error:
         traceback.print_exc()
-        outcome = "oom" if is_out_of_memory(error) else "error"
-        line = str(error).strip().splitlines() or [""]
-        return {"outcome": outcome, "reason": f"{type(error).__name__}: {line[0]}"}
+        outcome, reason = describe_error(error)
+        return {"outcome": outcome, "reason": reason}
     return {"outcome": "done", "reason": ""}
+
+
+def describe_error(error: BaseException) -> tuple[Outcome, str]:
+    """The outcome that an exception stands for, and its first line."""
+    line = str(error).strip().splitlines() or [""]
+    return "oom" if is_out_of_memory(error) else "error", f"{type(error).__name__}: {line[0]}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

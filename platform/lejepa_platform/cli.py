@@ -129,16 +129,17 @@ class Sync:
     storage: Path = Path("studies")
     """Folder of all studies."""
     tracking_uri: str | None = None
-    """MLflow tracking store; by default STORAGE/mlflow.db."""
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db beside the study."""
 
     def run(self) -> int:
         """Replay what is missing."""
-        from lejepa_platform.tracking import check_tracking, default_uri, sync
+        from lejepa_platform.tracking import check_tracking, masked, sync, tracking_uri
 
-        uri = self.tracking_uri or default_uri(self.storage)
-        check_tracking(uri)
         study = StudyLedger.find(self.study, self.storage)
-        print(f"{sync(study, uri, artifacts=self.storage / 'mlartifacts')} trials of {study.name} are in {uri}")
+        storage = study.path.parent
+        uri = tracking_uri(self.tracking_uri, storage)
+        check_tracking(uri)
+        print(f"{sync(study, uri, artifacts=storage / 'mlartifacts')} trials of {study.name} are in {masked(uri)}")
         return 0
 
 

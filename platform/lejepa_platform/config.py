@@ -34,7 +34,7 @@ class TrialConfig(PretrainSettings):
     family: str = ""
     """Family of the architecture; a label."""
     limit_train: int | None = None
-    """Pretrain on this many training images only (a seeded subset); None = all."""
+    """Pretrain and probe on this many training images only, the same for every trial; None = all."""
 
     @property
     def key(self) -> str:
@@ -93,7 +93,7 @@ class StudyConfig:
     """Recipe that it was made from."""
     architectures: tuple[str, ...]
     datasets: tuple[str, ...]
-    """Names as the data sets call themselves; see `sources` for where the images are."""
+    """Names as the data sets call themselves; `study.json` holds beside this where the images are."""
     fingerprints: Mapping[str, str]
     """Data set name -> fingerprint of its images."""
     lambdas: tuple[float, ...]
@@ -121,6 +121,9 @@ class StudyConfig:
                 raise SettingError(f"no {axis} came, at least one was wanted")
             if len(set(values)) != len(values):
                 raise SettingError(f"{axis} hold a value twice: {' '.join(map(str, values))}")
+        for architecture, pairs in self.optimisers.items():
+            if len(set(pairs)) != len(pairs):
+                raise SettingError(f"learning rates or weight decays of {architecture} hold a value twice: {pairs}")
         if len(set(self.fingerprints.values())) != len(self.fingerprints):
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
@@ -167,7 +170,8 @@ class StudyConfig:
         Raises:
             SettingError: If the two differ in more than their axes.
         """
-        different = sorted(k for k in self.shared if self.shared[k] != other.shared.get(k))
+        names = self.shared.keys() | other.shared.keys()
+        different = sorted(k for k in names if self.shared.get(k) != other.shared.get(k))
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
         different += [f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f]
         if different:

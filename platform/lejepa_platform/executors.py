@@ -23,6 +23,7 @@ from typing import Any, Literal
 from ray import tune
 from ray.tune import Trainable
 
+from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
@@ -209,7 +210,7 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     try:
         trainer.fit()
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     shutil.rmtree(scratch, ignore_errors=True)
     result = task.ledger.result()
     outcome = result["outcome"] if result else record_failure(task, "error", reason, time.monotonic() - start)
@@ -219,4 +220,14 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
 def _ray_train_worker(config: dict[str, Any]) -> None:
     from lejepa_platform.trial import run_trial
 
-    run_trial(TrialTask.from_json(config["task"]))
+    task = TrialTask.from_json(config["task"])
+    if task.ledger.finished():
+        return
+    start = time.monotonic()
+    try:
+        run_trial(task)
+    except Exception as error:
+        # Recorded here, so that the group that Ray starts again finds the trial ended; only lost workers retry.
+        outcome, reason = describe_error(error)
+        record_failure(task, outcome, reason, time.monotonic() - start)
+        raise

@@ -2,6 +2,7 @@
 
 STUDY/study.json                  what the study is
 STUDY/trials/KEY/config.json      what the trial is
+                 environment.json versions, device, threads: what a rerun bit for bit needs
                  attempt.json     how often it was started; a write by an older attempt is refused
                  metrics.jsonl    one line per epoch
                  checkpoint/      where it can continue
@@ -16,7 +17,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -111,11 +112,12 @@ class TrialLedger:
         write_bytes(self.path / name, data)
 
     def write_result(self, result: TrialResult) -> None:
-        """Finish the trial, once, and let go of what only an unfinished trial needs."""
+        """Finish the trial, once; its checkpoint goes, unless the trial may be tried again."""
         self.require_current()
         if not self.finished():
             write_json(self.path / "result.json", result.as_json())
-        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
+        if result.outcome not in FAILURES:
+            shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
     def finished(self) -> bool:
         """Whether the trial has a result."""
@@ -140,7 +142,7 @@ class TrialLedger:
         return [json.loads(line) for line in lines]
 
     def forget(self) -> None:
-        """Drop the result, so that the trial is run again."""
+        """Drop the result, so that the trial goes on from its checkpoint."""
         (self.path / "result.json").unlink(missing_ok=True)
 
     def _current(self) -> int:
@@ -177,7 +179,7 @@ class StudyLedger:
         """
         for path in (Path(study), storage / study):
             if (path / "study.json").is_file():
-                return cls(path)
+                return cls(path.resolve())
         known = sorted(p.parent.name for p in storage.glob("*/study.json"))
         hint = f"studies in {storage}: {' '.join(known)}" if known else f"{storage} holds no study"
         raise StudyError(f"no study {study!r}, neither as a path nor as a name; {hint}")
@@ -198,12 +200,20 @@ class StudyLedger:
             raise StudyError(f"{self.path / 'study.json'} is damaged; restore it, or choose another study name")
         return study
 
-    def save(self, config: StudyConfig, *, planned: Sequence[TrialConfig], notes: Sequence[str] = ()) -> None:
+    def save(
+        self,
+        config: StudyConfig,
+        *,
+        sources: Mapping[str, str],
+        planned: Sequence[TrialConfig],
+        notes: Sequence[str] = (),
+    ) -> None:
         """Write `study.json`; what it said before must have been checked by `differences`."""
         document = {
             "name": self.name,
             "method_version": METHOD_VERSION,
             "config": config.flat(),
+            "sources": dict(sources),
             "planned": [trial.key for trial in planned],
             "notes": list(notes),
         }

@@ -41,7 +41,7 @@ class Planner(Protocol):
 
 
 class GridPlanner:
-    """Every trial of the grid exactly once, those with a checkpoint first."""
+    """Every trial of the grid exactly once, those that were started first."""
 
     def __init__(self, config: StudyConfig, finished: Results, started: Iterable[str]) -> None:
         """Plan what is not finished."""
@@ -218,8 +218,6 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         planner: Planner,
         begin: Callable[[TrialConfig], str],
         ended: Callable[[str, bool], Flat],
-        *,
-        concurrency: int,
     ) -> None:
         """Wire a planner to the ledger.
 
@@ -227,16 +225,13 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
             planner: What to train.
             begin: Starts an attempt in the ledger; returns the task as JSON.
             ended: Takes (trial key, whether Ray lost it) and returns the result that the ledger holds then.
-            concurrency: Trials at once.
         """
         super().__init__()
-        self._planner, self._begin, self._ended, self._concurrency = planner, begin, ended, concurrency
+        self._planner, self._begin, self._ended = planner, begin, ended
         self._running: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial, None to be asked again later, or FINISHED."""
-        if len(self._running) >= self._concurrency:
-            return None
         trial = self._planner.next()
         if trial is None:
             finished: str = Searcher.FINISHED

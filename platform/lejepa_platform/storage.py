@@ -61,11 +61,11 @@ def require_writable(root: Path) -> None:
     Raises:
         StorageError: If the folder cannot be made or written.
     """
-    existing = root
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    probe = existing / f".writable-{uuid.uuid4().hex[:8]}"
     try:
+        existing = root
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        probe = existing / f".writable-{uuid.uuid4().hex[:8]}"
         probe.touch()
         probe.unlink()
     except OSError as error:

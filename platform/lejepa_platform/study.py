@@ -1,18 +1,20 @@
 """Drives a study: ledger, Ray, tracker and live table, from the first trial to the last."""
 
 import logging
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray import tune
 
-from lejepa_platform.config import Flat, StudyConfig, TrialConfig
+from lejepa_core.errors import SettingError
+from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
 from lejepa_platform.ledger import FAILURES, StudyLedger
@@ -59,6 +61,23 @@ class Execution:
     trial_function: str = TRIAL_FUNCTION
     """module:function that runs a `TrialTask`."""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing, and what an executor cannot do."""
+        for name in ("workers", "threads", "max_concurrent", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
+        if not 0 <= self.gpus < math.inf:
+            raise SettingError(f"gpus per worker = {self.gpus:g} came, 0 or more was wanted")
+        if self.executor == "inline" and self.workers > 1:
+            raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
+        if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):
+            raise SettingError("a time limit came with ray_train, which has none; leave out --trial-timeout")
+
+    @property
+    def _automatic(self) -> Literal["inline", "ray_train"]:
+        return "inline" if self.workers == 1 else "ray_train"
+
     @property
     def cache(self) -> Path:
         """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
@@ -66,15 +85,8 @@ class Execution:
 
     def placement(self, scratch: Path) -> Placement:
         """What one trial takes of the cluster."""
-        executor = self.executor
-        if executor == "auto":
-            executor = "inline" if self.workers == 1 else "ray_train"
-        if executor == "inline" and self.workers > 1:
-            raise StudyError(
-                f"--executor inline runs trials of one process, --workers-per-trial {self.workers} came; use ray_train"
-            )
         return Placement(
-            executor=executor,
+            executor=self._automatic if self.executor == "auto" else self.executor,
             workers=self.workers,
             threads=self.threads,
             gpus=self.gpus,
@@ -98,9 +110,9 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
     ledger = StudyLedger.at(storage, config.name)
     if not ledger.exists():
         return ledger, config
-    stored = StudyConfig.from_flat(ledger.read()["config"])
     if extend:
-        return ledger, stored.extended(config)
+        return ledger, stored_config(ledger).extended(config)
+    stored_config(ledger)
     different = ledger.differences(config)
     if different:
         raise StudyError(
@@ -108,6 +120,21 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
             "or name another with --study"
         )
     return ledger, config
+
+
+def stored_config(ledger: StudyLedger) -> StudyConfig:
+    """What a study is.
+
+    Raises:
+        StudyError: If it was made by a version of the method that gives other results.
+    """
+    document = ledger.read()
+    if document.get("method_version") != METHOD_VERSION:
+        raise StudyError(
+            f"study {ledger.name!r} was made with version {document.get('method_version')} of the method, this is "
+            f"version {METHOD_VERSION}; start another study"
+        )
+    return StudyConfig.from_flat(document["config"])
 
 
 def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | None = None) -> StudyLedger:
@@ -128,7 +155,8 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
     ledger = StudyLedger.at(execution.storage, config.name)
     ledger.path.mkdir(parents=True, exist_ok=True)
     with ledger.driver_lock():
-        ledger.save(config, planned=config.grid() if config.search == "grid" else [], notes=notes or [])
+        planned = config.grid() if config.search == "grid" else []
+        ledger.save(config, sources=execution.sources, planned=planned, notes=notes or [])
         if execution.retry_failed:
             _forget_failures(ledger)
         planner = make_planner(config, ledger)
@@ -140,12 +168,24 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
             finished = [result for trial in ledger.trials() if (result := trial.result()) is not None]
             if not planner.exhausted or planner.total > len(finished):
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
-                    _drive(ledger, execution, planner, tracker, progress)
+                    _drive(config, ledger, execution, planner, tracker, progress)
+                _require_complete(ledger, planner, planned)
         finally:
             missing = tracker.close()
         if missing:
             LOG.warning("%s", missing)
     return ledger
+
+
+def _require_complete(ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]) -> None:
+    finished = {trial.key for trial in ledger.trials() if trial.finished()}
+    if planned:
+        finished &= {trial.key for trial in planned}
+    if len(finished) < planner.total:
+        raise StudyError(
+            f"Ray ended with {planner.total - len(finished)} of {planner.total} trials unfinished; run the same "
+            "command again to go on"
+        )
 
 
 def _forget_failures(ledger: StudyLedger) -> None:
@@ -155,14 +195,21 @@ def _forget_failures(ledger: StudyLedger) -> None:
             trial.forget()
 
 
-def _drive(ledger: StudyLedger, execution: Execution, planner: Planner, tracker: Tracker, progress: Progress) -> None:
+def _drive(
+    config: StudyConfig,
+    ledger: StudyLedger,
+    execution: Execution,
+    planner: Planner,
+    tracker: Tracker,
+    progress: Progress,
+) -> None:
     scratch = ledger.path / ".ray"
     shutil.rmtree(scratch, ignore_errors=True)
     placement = execution.placement(scratch / "train")
     with _ray(execution.address):
         concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
-        watch = _Watch(ledger, execution, tracker, progress)
-        searcher = StudySearcher(planner, watch.begin, watch.ended, concurrency=concurrency)
+        watch = _Watch(config, ledger, execution, tracker, progress)
+        searcher = StudySearcher(planner, watch.begin, watch.ended)
         tuner = tune.Tuner(
             placement.trainable(),
             tune_config=tune.TuneConfig(
@@ -182,8 +229,10 @@ def _drive(ledger: StudyLedger, execution: Execution, planner: Planner, tracker:
 class _Watch:
     """What happens in the driver when a trial starts and when it ends."""
 
-    def __init__(self, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress) -> None:
-        self._ledger, self._execution = ledger, execution
+    def __init__(
+        self, config: StudyConfig, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress
+    ) -> None:
+        self._config, self._ledger, self._execution = config, ledger, execution
         self._tracker, self._progress = tracker, progress
         self._tasks: dict[str, TrialTask] = {}
 
@@ -198,8 +247,9 @@ class _Watch:
             source=execution.sources[config.dataset],
             cache=str(execution.cache.resolve()),
             data_root=str(execution.data_root.resolve()) if execution.data_root else None,
-            labelled=bool(self._ledger.read()["config"]["labelled"]),
+            labelled=self._config.labelled,
             threads=execution.threads,
+            gpus=execution.gpus,
             checkpoint_seconds=execution.checkpoint_seconds,
         )
         self._tasks[config.key] = task
@@ -212,8 +262,8 @@ class _Watch:
         task = self._tasks.pop(key)
         result = task.ledger.result()
         if result is None:
-            reason = "Ray lost the trial's actor" if lost else "the trial ended without a result"
-            record_failure(task, "error", f"{reason} {TRIAL_RESTARTS + 1} times", 0.0)
+            times = f"Ray lost the trial's actor {TRIAL_RESTARTS + 1} times"
+            record_failure(task, "error", times if lost else "the trial ended without a result", 0.0)
             result = task.ledger.result()
         assert result is not None
         self._progress.ended(result)
@@ -235,6 +285,8 @@ def concurrent_trials(placement: Placement, cluster: Mapping[str, float], wanted
                 f"a trial of {placement.workers} workers needs {need:g} {name}s, the cluster has {have:g}; "
                 "lower --workers-per-trial or --gpus-per-worker"
             )
+    if not placement.gpus and cluster.get("GPU"):
+        LOG.warning("the cluster has GPUs and no trial uses them; say --gpus-per-worker 1, or a fraction")
     fitting = min(int(cluster.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need)
     return min(fitting, wanted) if wanted else fitting
 
@@ -248,15 +300,17 @@ def _ray(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     # Tune's own snapshots are never read back.
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-    # Ray keeps its token in the home folder; nobody else may read it.
-    umask = os.umask(0o077)
+    # Ray's memory monitor would kill the actor, or its neighbour's, where the kernel kills the trial alone.
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
+    # Ray writes its token with the default rights; nobody else may enter its folder.
+    home = Path.home() / ".ray"
+    home.mkdir(mode=0o700, exist_ok=True)
+    home.chmod(0o700)
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:
         raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
-    finally:
-        os.umask(umask)
     try:
         yield
     finally:

@@ -29,6 +29,8 @@ class TrialTask:
     """Whether to look for classes, and to probe."""
     threads: int = 1
     """Threads of this process; part of what makes a rerun bit for bit."""
+    gpus: float = 0.0
+    """GPUs of this process; 0 = the CPU, whatever else there is."""
     checkpoint_seconds: float = 5.0
     """Least time between checkpoints."""
 

@@ -4,9 +4,11 @@ import hashlib
 import io
 import json
 import logging
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from threadpoolctl import threadpool_limits
 
 from lejepa_core.datasets import ImageDataset, load_dataset
-from lejepa_core.distributed import rank
+from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder, build_encoder
 from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
@@ -49,7 +51,9 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         start = time.perf_counter()
         data = load_trial_data(task, config)
         train = training_indices(data, config.limit_train)
-        encoder = build_encoder(config).to(_device())
+        encoder = build_encoder(config).to(_device(task))
+        if rank() == 0:
+            ledger.write("environment.json", json.dumps(environment(task, encoder), indent=1).encode())
         metrics = _floors(task, config, data, encoder, train) if rank() == 0 else {}
         overhead = time.perf_counter() - start
         result = _train_and_evaluate(task, config, ledger, data, encoder, train, metrics, overhead)
@@ -218,8 +222,25 @@ def _public_metrics(row: Flat) -> Metrics:
     return {name: value for name, value in row.items() if name.startswith("train/")}
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def environment(task: TrialTask, encoder: Encoder) -> Flat:
+    """What a rerun needs to be bit for bit, besides the configuration."""
+    packages = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
+    return {
+        "versions": {name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "device": str(next(encoder.parameters()).device),
+        "kernels": "eager",
+        "memory_format": str(encoder.memory_format),
+        "threads": task.threads,
+        "world_size": world_size(),
+        "attempt": task.attempt,
+    }
+
+
+def _device(task: TrialTask) -> torch.device:
+    return torch.device("cuda" if task.gpus and torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

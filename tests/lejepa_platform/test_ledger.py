@@ -132,7 +132,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_differences_name_the_settings(tmp_path: Path) -> None:
     study = StudyLedger.at(tmp_path, "s")
-    study.save(STUDY, planned=STUDY.grid())
+    study.save(STUDY, sources={"digits": "digits"}, planned=STUDY.grid())
     assert study.differences(STUDY) == []
     assert study.differences(replace(STUDY, shared={**STUDY.shared, "epochs": 9}, seeds=(0,))) == [
         "epochs",

@@ -49,8 +49,13 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (["--batch-size", "100000"], "--batch-size 100000 is larger than the"),
         (["--views-global", "1"], "one view has nothing to predict"),
         (["--study", "../x"], "not a path"),
-        (["--workers-per-trial", "0"], "--workers-per-trial 0 came"),
-        (["--workers-per-trial", "2", "--executor", "inline"], "use --executor ray_train"),
+        (["--workers-per-trial", "0"], "workers = 0 came"),
+        (["--workers-per-trial", "2", "--executor", "inline"], "use ray_train"),
+        (["--trial-timeout", "5", "--executor", "ray_train"], "leave out --trial-timeout"),
+        (["--gpus-per-worker", "-1"], "gpus per worker = -1 came"),
+        (["--learning-rates", "1e-3", "1e-3"], "hold a value twice"),
+        (["--extend"], "--study NAME"),
+        (["--extend", "--study", "none"], "no study"),
         (["--tracking-uri", "nonsense://x"], "nonsense"),
         (["--datasets", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),
     ],
@@ -84,7 +89,7 @@ def test_unreachable_tracker_within_ten_seconds(refused: Run) -> None:
 
 def test_a_name_that_stands_for_another_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--datasets", "digits", "--storage", str(tmp_path), "--study", "mine"]
-    StudyLedger.at(tmp_path, "mine").save(STUDY, planned=[])
+    StudyLedger.at(tmp_path, "mine").save(STUDY, sources={}, planned=[])
     before = (tmp_path / "mine" / "study.json").read_bytes()
     assert main(arguments) == 2
     assert "exists with another" in (line := capsys.readouterr().err) and "--extend" in line

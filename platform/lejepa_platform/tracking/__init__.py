@@ -10,8 +10,8 @@
 The ledger is the truth: everything here can be lost and made again by `sync`.
 """
 
-from lejepa_platform.tracking.address import check_tracking, default_uri, masked
+from lejepa_platform.tracking.address import check_tracking, default_uri, masked, tracking_uri
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
 from lejepa_platform.tracking.ui import ui
 
-__all__ = ["Tracker", "check_tracking", "default_uri", "masked", "run_links", "sync", "ui"]
+__all__ = ["Tracker", "check_tracking", "default_uri", "masked", "run_links", "sync", "tracking_uri", "ui"]

@@ -1,5 +1,6 @@
 """Where a tracker is, and whether it can be reached: quickly, and without leaving anything behind."""
 
+import os
 import re
 import socket
 import sqlite3
@@ -26,6 +27,11 @@ def default_uri(storage: Path) -> str:
     path = (storage.absolute() / "mlflow.db").as_posix()
     # SQLAlchemy takes percent escapes back, and ends the path at a question mark.
     return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
+
+
+def tracking_uri(given: str | None, storage: Path) -> str:
+    """The tracker of a study: the one that was named, else MLFLOW_TRACKING_URI, else the storage's own."""
+    return given or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(storage)
 
 
 def sqlite_path(uri: str) -> Path | None:

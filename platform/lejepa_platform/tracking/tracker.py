@@ -8,7 +8,7 @@ from typing import Final
 
 from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.tracking.address import check_tracking, masked, reason, sqlite_path
+from lejepa_platform.tracking.address import check_tracking, default_uri, masked, reason, sqlite_path
 from lejepa_platform.tracking.client import connect, load
 from lejepa_platform.tracking.mirror import Mirror, read_runs
 
@@ -18,6 +18,8 @@ REFRESH_SECONDS: Final = 15.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts at a tracker that has been away for long."""
 SYNC_ATTEMPTS: Final = 3
+ATTACHED: Final = ("report.html", "summary.json")
+"""Files of a study folder that its own run carries."""
 
 Item = str | Path | None
 """A trial's key, a file to attach, or None for opening."""
@@ -84,8 +86,13 @@ class Tracker:
             return ""
         return (
             f"the tracker {masked(self._uri)} lacks {missing} ({reasons[0]}); "
-            f"`lejepa sync {self._study.name}` writes what is missing"
+            f"`lejepa sync {self._study.path}{self._hint}` writes what is missing"
         )
+
+    @property
+    def _hint(self) -> str:
+        own = self._uri == default_uri(self._study.path.parent)
+        return "" if own else f" --tracking-uri {masked(self._uri)}"
 
     def _missing(self) -> str:
         items = [*self._todo, *self._aside]
@@ -153,7 +160,7 @@ class Tracker:
             self._todo[item] = self._todo.pop(item)
             if self._closing and self._failures > 1:
                 return False
-            self._wake.wait_for(lambda: self._closing, min(LONGEST_PAUSE, 0.5 * 2**self._failures))
+            self._wake.wait_for(lambda: self._closing, min(LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 6)))
             return not self._abandoned
 
     def _note(self, error: Exception) -> None:
@@ -186,6 +193,9 @@ def sync(study: StudyLedger, uri: str, *, artifacts: Path | None = None) -> int:
             trials += _attempt(mirror, uri, ledger)
         except StudyError as error:
             damaged.append(str(error))
+    for name in ATTACHED:
+        if (study.path / name).is_file():
+            mirror.attach(study.path / name)
     if damaged:
         raise StudyError(f"{len(damaged)} of {trials + len(damaged)} trials cannot be mirrored: {damaged[0]}")
     return trials

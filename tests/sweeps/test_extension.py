@@ -1,0 +1,50 @@
+"""What --extend makes of a stored study: its own axes and settings, and only what the command adds."""
+
+from pathlib import Path
+
+import pytest
+
+from lejepa_platform.config import StudyConfig
+from lejepa_platform.ledger import StudyLedger
+from sweeps.lambda_stability import main
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A study that was made and not run: what a killed driver leaves."""
+    from sweeps.planning import DataSettings, resolve
+    from sweeps.recipes import Recipe, quick
+
+    recipe = Recipe(
+        name="quick", architectures=("resnet10t_w32",), datasets=("digits",), lambdas=(0.1,), learning_rates=(5e-3,),
+        shared={**quick().shared, "epochs": 1},
+    )  # fmt: skip
+    plan = resolve(recipe, DataSettings(cache=tmp_path / ".cache", root=None, labelled=True), study="s")
+    StudyLedger.at(tmp_path, "s").save(plan.config, sources=plan.sources, planned=plan.config.grid(), notes=["a note"])
+    return tmp_path
+
+
+def lines(stored: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["--storage", str(stored), "--study", "s", "--extend", "--dry-run", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_nothing_named_adds_nothing(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = lines(stored, capsys)
+    assert len(out) == 2
+    assert "λ=0.1 seed=0 lr=0.005" in out[0]
+
+
+def test_only_what_is_named_is_added(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"])
+    out = lines(stored, capsys, "--lambdas", "0.3", "--datasets", "patches", "--seeds", "2")
+    assert len(out) == 2 * 2 * 2 + 1
+    assert {trial.key for trial in before.grid()} < {line.split()[0] for line in out}
+    assert all("lr=0.005" in line for line in out[:-1])
+    assert StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"]) == before
+
+
+def test_another_setting_is_refused(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--storage", str(stored), "--study", "s", "--extend", "--epochs", "2"]
+    assert main(arguments) == 2
+    assert "another epochs" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_value_and_gradient_equal_the_plain_formula(knots: int, t_max: float) ->
     value = sigreg(z, step=3)
     reference = plain_statistic(z @ sigreg.directions(7, 3, z), knots, t_max).mean()
     gradient, expected = torch.autograd.grad(value, z)[0], torch.autograd.grad(reference, z)[0]
-    assert float(value) == pytest.approx(float(reference), rel=1e-10)
+    assert value.item() == pytest.approx(reference.item(), rel=1e-10)
     torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)
 
 

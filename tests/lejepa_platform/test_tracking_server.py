@@ -146,4 +146,4 @@ def test_a_tracker_that_hangs_holds_up_nothing(tmp_path: Path) -> None:
         message = tracker.close(seconds=0.5)
         assert time.monotonic() - start < 2
     assert "lacks 1 trial" in message
-    assert "lejepa sync demo" in message
+    assert f"lejepa sync {study.path} --tracking-uri http:" in message

@@ -7,6 +7,7 @@ Running the same command again continues a study that was interrupted, and train
 """
 
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
 import tyro
 
 from dashboards.report import write_report
@@ -25,7 +27,7 @@ from lejepa_platform.errors import StudyError, TrackingError
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import Execution, open_study, run_study, stored_config
+from lejepa_platform.study import Execution, concurrent_trials, open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
@@ -122,6 +124,9 @@ def _run(arguments: Arguments) -> int:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         data = DataSettings(cache=cache, root=arguments.data_root, labelled=not arguments.unlabelled)
         execution = _execution(arguments, {})
+        if execution.address is None:
+            here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+            concurrent_trials(execution.placement(Path()), here, execution.max_concurrent)
         check_recipe(recipe, data, workers=execution.workers)
         require_writable(arguments.storage)
         plan = _plan(arguments, recipe, data, stored)
@@ -153,7 +158,10 @@ def _axes(arguments: Arguments) -> Axes:
 
 def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "limit_train")
-    shared = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
+    shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
+    if arguments.datasets and not arguments.extend and arguments.limit_train is None:
+        # A preset's limit is for its own data sets; nobody wants most of their images ignored.
+        shared["limit_train"] = None
     names = ["learning_rates", "weight_decays", "search", "trials"]
     if not arguments.extend:
         names += ["architectures", "datasets", "lambdas"]

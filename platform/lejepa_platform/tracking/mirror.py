@@ -191,17 +191,16 @@ class Mirror:
         return _folder(index.client, index.study, created)
 
     def _cell(self, index: Index, record: Record) -> Run:
-        study = self._study_run(index, created=record.created)
+        self._study_run(index, created=record.created)
         run = index.cells.get(record.cell)
         if run is None:
             architecture, dataset = record.cell
             tags = {name: record.tags().get(name, "") for name in ("architecture", "dataset", "family")}
-            tags |= {"role": "cell", _PARENT: study.run_id, **common_tags()}
+            # Beside the study's run, not below it: MLflow's table would open with a single row.
+            tags |= {"role": "cell", **common_tags()}
             tags = {name: text for name, text in tags.items() if text}
             run = self._create(index, tags, name=f"{architecture} / {dataset}", created=record.created)
             index.cells[record.cell] = run
-        if run.parent != study.run_id:
-            _set_parent(index.client, run, study)
         return _folder(index.client, run, record.created)
 
     def _send(self, client: Any, run: Run, record: Record, parent: Run) -> None:

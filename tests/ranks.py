@@ -48,8 +48,11 @@ def sigreg_case(rank: int, world: int, counts: str, built: str) -> dict[str, Any
     return {"loss": terms.total.detach(), "terms": torch.stack(terms).detach(), "grad": model.weight.grad}
 
 
-def pretrain_case(rank: int, world: int, architecture: str, precision: str, epochs: str) -> dict[str, Any]:
-    """Losses of each step, and the gradients of the first, of a short real pretraining."""
+def pretrain_case(rank: int, world: int, architecture: str, precision: str, batch: str) -> dict[str, Any]:
+    """Losses of each step, and the gradients of the last, of a short real pretraining.
+
+    A batch of "all" makes a single step of all images.
+    """
     from toys import stripes
 
     import lejepa_core.pretrain as loop
@@ -59,19 +62,20 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, epoc
 
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    settings = PretrainSettings(
-        architecture=architecture, lambda_=0.05, learning_rate=1e-3, weight_decay=1e-2, epochs=int(epochs),
-        batch_size=18, image_size=32, local_size=32, views_global=2, views_local=0, projector_hidden=32,
-        projector_dim=8, slices=32, precision=precision,
-    )  # fmt: skip
     data = stripes(Path(sys.argv[5]).parent / f"data-{rank}")
+    train = data.splits["train"]
+    settings = PretrainSettings(
+        architecture=architecture, lambda_=0.05, learning_rate=1e-3, weight_decay=1e-2, precision=precision,
+        epochs=1 if batch == "all" else 2, batch_size=len(train) if batch == "all" else int(batch), image_size=32,
+        local_size=32, views_global=2, views_local=0, projector_hidden=32, projector_dim=8, slices=32,
+    )  # fmt: skip
     encoder = build_encoder(settings)
-    train = torch.from_numpy(data.splits["train"])
-    losses = [loss for epoch in loop.pretrain(settings, data, encoder, train=train) for loss in epoch.losses]
+    losses = [
+        loss for epoch in loop.pretrain(settings, data, encoder, train=torch.from_numpy(train)) for loss in epoch.losses
+    ]
     if rank == 0:
         # The other ranks are done: an evaluation must not wait for them.
-        evaluate(encoder, data, image_size=32, train=data.splits["train"])
-    # The gradients of the last step are still there: with one step, those of the first.
+        evaluate(encoder, data, image_size=32, train=train)
     gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
     buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])
     return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers}

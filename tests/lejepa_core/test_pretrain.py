@@ -104,14 +104,17 @@ def test_a_batch_larger_than_the_data_is_refused(data: ImageDataset) -> None:
 
 @pytest.mark.parametrize("architecture", ["resnet10t_w32", "convnextv2_micro_p2"])
 def test_two_processes_compute_what_one_does_in_float64(tmp_path: Path, architecture: str) -> None:
-    one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float64", "2")[0]
-    for part in run_on_ranks("pretrain", 2, tmp_path, architecture, "float64", "2"):
+    one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float64", "18")[0]
+    for part in run_on_ranks("pretrain", 2, tmp_path, architecture, "float64", "18"):
         torch.testing.assert_close(part["losses"], one["losses"], rtol=1e-8, atol=0)
         torch.testing.assert_close(part["buffers"], one["buffers"], rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("architecture", ["resnet10t_w32", "convnextv2_micro_p2"])
+# A ReLU or max-pool at a near tie turns rounding into 1e-3 of the gradient, in one process as in two; not in these.
+@pytest.mark.parametrize("architecture", ["resnet18", "convnextv2_micro_p2"])
 def test_two_processes_take_the_first_step_of_one_in_float32(tmp_path: Path, architecture: str) -> None:
-    one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float32", "1")[0]
-    part = run_on_ranks("pretrain", 2, tmp_path, architecture, "float32", "1")[0]
-    assert float(part["losses"][0]) == pytest.approx(float(one["losses"][0]), rel=1e-5)
+    one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float32", "all")[0]
+    part = run_on_ranks("pretrain", 2, tmp_path, architecture, "float32", "all")[0]
+    assert len(one["losses"]) == 1
+    assert part["losses"].item() == pytest.approx(one["losses"].item(), rel=1e-5)
+    assert (part["gradients"] - one["gradients"]).norm() <= 1e-5 * one["gradients"].norm()

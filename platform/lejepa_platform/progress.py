@@ -101,7 +101,10 @@ class Progress:
             )
         for config in self._running.values():
             table.add_row(*_labels(config), "running …", style="dim")
-        return Group(counts, ProgressBar(total=max(1, self._total), completed=self._done, width=80), table)
+        # A bar of its own ends without a new line.
+        bar = Table.grid()
+        bar.add_row(ProgressBar(total=max(1, self._total), completed=self._done, width=80))
+        return Group(counts, bar, table)
 
 
 def describe(result: Flat) -> str:

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from lejepa_platform.config import StudyConfig
+from lejepa_platform.config import StudyConfig, union
 from sweeps.planning import Plan
 from sweeps.recipes import Recipe
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +34,10 @@ def grown_from(stored: StoredStudy, more: Axes) -> Recipe:
     config = stored.config
     return Recipe(
         name=config.preset,
-        architectures=_union(config.architectures, more.architectures),
-        datasets=_union(tuple(stored.sources[name] for name in config.datasets), more.datasets),
-        lambdas=_union(config.lambdas, more.lambdas),
-        seeds=_union(config.seeds, more.seeds),
+        architectures=union(config.architectures, more.architectures),
+        datasets=union(tuple(stored.sources[name] for name in config.datasets), more.datasets),
+        lambdas=union(config.lambdas, more.lambdas),
+        seeds=union(config.seeds, more.seeds),
         search=config.search,
         trials=config.trials,
         shared=config.shared,
@@ -54,7 +51,3 @@ def grown(plan: Plan, stored: StoredStudy, *, optimisers_named: bool) -> Plan:
         optimisers |= stored.config.optimisers
     notes = list(dict.fromkeys([*stored.notes, *plan.notes]))
     return replace(plan, config=replace(plan.config, optimisers=optimisers), notes=notes)
-
-
-def _union(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*first, *second)))

@@ -122,7 +122,8 @@ def _run(arguments: Arguments) -> int:
         cache = arguments.storage / ".cache"
         if arguments.dry_run:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        data = DataSettings(cache=cache, root=arguments.data_root, labelled=not arguments.unlabelled)
+        labelled = stored.config.labelled if stored else not arguments.unlabelled
+        data = DataSettings(cache=cache, root=arguments.data_root, labelled=labelled)
         execution = _execution(arguments, {})
         if execution.address is None:
             here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}

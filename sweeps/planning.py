@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> Non
         raise SettingError(
             f"--batch-size {recipe.shared['batch_size']} gives {workers} workers less than 2 images each"
         )
-    settings = {k: v for k, v in recipe.shared.items() if k != "limit_train"}
+    settings = _pretraining(recipe)
     for name, lambda_ in product(recipe.architectures, recipe.lambdas):
         for rate, decay in _optimisers(recipe, name):
             PretrainSettings(
@@ -111,7 +112,7 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
 
 def name_of(recipe: Recipe, pristine: Recipe, config: StudyConfig) -> str:
     """The recipe's name; with a hash of the study behind it if anything was overridden."""
-    if recipe == pristine:
+    if recipe == pristine and config.labelled:
         return recipe.name
     text = json.dumps({**config.flat(), "name": ""}, sort_keys=True)
     return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -159,17 +160,24 @@ def _optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float],
     return tuple(product(rates, decays))
 
 
+def _pretraining(recipe: Recipe) -> dict[str, Any]:
+    """What all trials share of `PretrainSettings`."""
+    return {name: value for name, value in recipe.shared.items() if name != "limit_train"}
+
+
 def _check_builds(recipe: Recipe) -> None:
     """What timm makes of a name and a size is known only once it is built."""
     for name in recipe.architectures:
         if name.startswith(TIMM_PREFIX):
-            shared = {k: v for k, v in recipe.shared.items() if k != "limit_train"}
-            size = local_size(name, int(shared["image_size"]))
-            build_encoder(
-                PretrainSettings(
-                    architecture=name, lambda_=0.5, learning_rate=1.0, weight_decay=0.0, local_size=size, **shared
-                )
+            settings = PretrainSettings(
+                architecture=name,
+                lambda_=0.5,
+                learning_rate=1.0,
+                weight_decay=0.0,
+                local_size=local_size(name, int(recipe.shared["image_size"])),
+                **_pretraining(recipe),
             )
+            build_encoder(settings)
 
 
 def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:

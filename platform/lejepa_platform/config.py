@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import product
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
@@ -21,6 +21,7 @@ METHOD_VERSION = 1
 
 Search = Literal["grid", "tpe"]
 Flat = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,19 +180,19 @@ class StudyConfig:
                 f"--extend adds to the axes of a study; {self.name!r} has another {', '.join(different)}"
             )
         optimisers = {
-            name: _union(self.optimisers.get(name, ()), other.optimisers.get(name, ()))
-            for name in _union(self.architectures, other.architectures)
+            name: union(self.optimisers.get(name, ()), other.optimisers.get(name, ()))
+            for name in union(self.architectures, other.architectures)
         }
         return replace(
             self,
-            architectures=_union(self.architectures, other.architectures),
-            datasets=_union(self.datasets, other.datasets),
+            architectures=union(self.architectures, other.architectures),
+            datasets=union(self.datasets, other.datasets),
             fingerprints={**self.fingerprints, **other.fingerprints},
-            lambdas=tuple(sorted(_union(self.lambdas, other.lambdas))),
+            lambdas=tuple(sorted(union(self.lambdas, other.lambdas))),
             optimisers=optimisers,
             families={**self.families, **other.families},
             local_sizes={**self.local_sizes, **other.local_sizes},
-            seeds=_union(self.seeds, other.seeds),
+            seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
         )
 
@@ -210,7 +211,8 @@ class StudyConfig:
         return json.loads(json.dumps({**own, **self.shared}))
 
 
-def _union(first: Sequence[Any], second: Sequence[Any]) -> tuple[Any, ...]:
+def union(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
+    """The values of both, each once, in the order in which they come."""
     return tuple(dict.fromkeys((*first, *second)))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import faults
@@ -13,7 +14,6 @@ from studies import results, run, start, wait_for
 from toys import STUDY, write_folder
 
 from lejepa_core.objective import OBJECTIVE_FORM
-from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.study import Execution, run_study
 from lejepa_platform.tracking import default_uri
 
@@ -117,12 +117,9 @@ def test_killed_at_three_moments_it_ends_as_if_nothing_had_happened(
         wait_for(moment, process=process)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-    half_done = {path.parents[1].name for path in storage.glob("s/trials/*/checkpoint/state.pt")}
-    before = {key: storage.joinpath("s", "trials", key, "log.txt").stat().st_size for key in half_done}
     run(storage, images)
     undisturbed = {key: result["metrics"] for key, result in results(finished).items()}
     assert {key: result["metrics"] for key, result in results(storage).items()} == undisturbed
-    assert before.keys() <= undisturbed.keys()
     assert Counter(run.data.tags["trial_key"] for run in trial_runs(storage)) == dict.fromkeys(undisturbed, 1)
     assert histories(storage) == histories(finished)
 
@@ -199,16 +196,15 @@ def test_a_study_searched_by_tpe_spends_its_trials(tmp_path: Path, images: Path)
 
 def test_faults_end_their_own_trial_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(faults.__file__).parent))
-    config = STUDY.extended(STUDY)
-    config = type(STUDY).from_flat({**config.flat(), "seeds": list(range(5)), "architectures": ["resnet10t_w32"],
-                                    "datasets": ["digits"], "optimisers": {"resnet10t_w32": [[1e-3, 0.0]]},
-                                    "fingerprints": {"digits": "a" * 16}})  # fmt: skip
+    config = replace(
+        STUDY, seeds=tuple(range(5)), architectures=("resnet10t_w32",), datasets=("digits",),
+        fingerprints={"digits": "a" * 16},
+    )  # fmt: skip
     execution = Execution(
         storage=tmp_path, sources={"digits": "digits"}, tracking_uri=default_uri(tmp_path), time_limit=10,
         max_concurrent=1, trial_function="faults:by_seed",
     )  # fmt: skip
     ledger = run_study(config, execution)
-    assert isinstance(ledger, StudyLedger)
     ended = Counter((r["config"]["seed"], r["outcome"]) for t in ledger.trials() if (r := t.result()))
     assert ended == {
         (faults.OK, "ok"): 2, (faults.KILLED, "oom"): 2, (faults.EXITED, "error"): 2, (faults.HUNG, "timeout"): 2,

@@ -42,3 +42,47 @@ def all_reduce_sum(x: Tensor) -> Tensor:
         return x
     total: Tensor = _AllReduceSum.apply(x)
     return total
+
+
+class _GatherSamples(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        mine = torch.tensor([x.shape[dim]], device=x.device)
+        counts = [torch.zeros_like(mine) for _ in range(world_size())]
+        dist.all_gather(counts, mine)
+        sizes = torch.cat(counts).tolist()
+        ctx.dim, ctx.start, ctx.length = dim, sum(sizes[: rank()]), x.shape[dim]
+        padded = torch.cat([x, x.new_zeros(_resized(x, dim, max(sizes) - x.shape[dim]))], dim).contiguous()
+        parts = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(parts, padded)
+        return torch.cat([part.narrow(dim, 0, size) for part, size in zip(parts, sizes, strict=True)], dim)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        total = grads[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total.narrow(ctx.dim, ctx.start, ctx.length), None
+
+
+def _resized(x: Tensor, dim: int, size: int) -> list[int]:
+    shape = list(x.shape)
+    shape[dim] = size
+    return shape
+
+
+def gather_samples(x: Tensor, dim: int = -2) -> Tensor:
+    """The samples of all ranks in the order of ranks, differentiable; the tensor itself in a single process.
+
+    The ranks may hold different numbers of samples, also none: they tell each other how many, which the host waits for.
+
+    Args:
+        x: This rank's samples, of the same shape on every rank but for `dim`.
+        dim: The dim of the samples.
+
+    Returns:
+        A tensor that has the samples of all ranks along `dim`, the same on every rank.
+    """
+    if world_size() == 1:
+        return x
+    gathered: Tensor = _GatherSamples.apply(x, dim)
+    return gathered

@@ -81,7 +81,63 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, batc
     return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers}
 
 
-CASES = {"sigreg": sigreg_case, "pretrain": pretrain_case}
+def normality_regularisers() -> dict[str, Any]:
+    """Every normality test as it stands in the loss; the directions are a function of the step."""
+    from lejepa_core.normality import MULTIVARIATE, UNIVARIATE, Sliced
+
+    def directions(dims: int, step: int | torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(int(step))
+        return torch.nn.functional.normalize(torch.randn(dims, 8, generator=generator, dtype=like.dtype), dim=0)
+
+    sliced = {name: Sliced(test(), directions=directions) for name, test in UNIVARIATE.items()}
+    return {**sliced, **{name: test() for name, test in MULTIVARIATE.items()}}
+
+
+def normality_case(rank: int, world: int, counts: str, dtype: str) -> dict[str, dict[str, torch.Tensor]]:
+    """Value of every normality test and its gradient in a linear encoder, averaged over unequal ranks."""
+    from torch import nn
+    from torch.nn.parallel import DistributedDataParallel
+
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    sizes = [int(n) for n in counts.split(",")]
+    x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=getattr(torch, dtype))
+    mine = x.split(sizes, dim=1)[rank] if world > 1 else x
+    torch.manual_seed(1)
+    model: nn.Module = nn.Linear(6, 4).to(x.dtype)
+    trained = DistributedDataParallel(model) if world > 1 else model
+    found = {}
+    for name, regulariser in normality_regularisers().items():
+        model.zero_grad()
+        value = regulariser(trained(mine), step=5)
+        value.mean().backward()
+        gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        found[name] = {"value": value.detach(), "gradient": gradients}
+    return found
+
+
+def normality_refusals_case(rank: int, world: int, counts: str) -> list[str]:
+    """The normality tests that refuse so few samples, each of them on every rank."""
+    from lejepa_core.errors import SettingError
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    refused = []
+    for name, regulariser in normality_regularisers().items():
+        try:
+            regulariser(torch.zeros(int(counts.split(",")[rank]), 6), step=0)
+        except SettingError:
+            refused.append(name)
+    # Left to the interpreter's exit, gloo's threads sometimes abort a process as short-lived as this.
+    dist.destroy_process_group()
+    return refused
+
+
+CASES = {
+    "sigreg": sigreg_case,
+    "pretrain": pretrain_case,
+    "normality": normality_case,
+    "normality_refusals": normality_refusals_case,
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

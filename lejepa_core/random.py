@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_WORD = 0xFFFFFFFF
+WORD = 0xFFFFFFFF
+"""Mask of 32 bits."""
 _ROUNDS = 10
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -59,10 +60,10 @@ def philox4x32(counter: Int[Tensor, "*shape 4"], key: tuple[int, int]) -> Int[Te
     for _ in range(_ROUNDS):
         # The 64-bit products wrap, which leaves their bits right; the mask removes the sign's extension.
         product0, product1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0 = (product1 >> 32).bitwise_and_(_WORD).bitwise_xor_(c1).bitwise_xor_(k0)
-        c2 = (product0 >> 32).bitwise_and_(_WORD).bitwise_xor_(c3).bitwise_xor_(k1)
-        c1, c3 = product1.bitwise_and_(_WORD), product0.bitwise_and_(_WORD)
-        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
+        c0 = (product1 >> 32).bitwise_and_(WORD).bitwise_xor_(c1).bitwise_xor_(k0)
+        c2 = (product0 >> 32).bitwise_and_(WORD).bitwise_xor_(c3).bitwise_xor_(k1)
+        c1, c3 = product1.bitwise_and_(WORD), product0.bitwise_and_(WORD)
+        k0, k1 = (k0 + _WEYL[0]) & WORD, (k1 + _WEYL[1]) & WORD
     return torch.stack((c0, c1, c2, c3), dim=-1)
 
 
@@ -100,8 +101,8 @@ def uniforms(
     words = (
         torch.arange(blocks, device=device).expand(shape),
         view[:, None, None].expand(shape),
-        (index & _WORD)[:, None].expand(shape),
-        ((index >> 32) & _WORD)[:, None].expand(shape),
+        (index & WORD)[:, None].expand(shape),
+        ((index >> 32) & WORD)[:, None].expand(shape),
     )
-    bits = philox4x32(torch.stack(words, dim=-1), (key & _WORD, key >> 32))
+    bits = philox4x32(torch.stack(words, dim=-1), (key & WORD, key >> 32))
     return (bits.flatten(2)[..., :draws] >> 8).float() * 2.0**-24

@@ -1,21 +1,27 @@
 """SIGReg: the sliced Epps-Pulley statistic (LeJEPA, arXiv 2511.08544, Algorithm 1), global over ranks.
 
-With uniform knots t_k = k·h the values cos(t_k u), sin(t_k u) follow from one cosine and one sine by the
-Chebyshev recurrence, and the gradient is a trigonometric polynomial that Clenshaw's recurrence evaluates, so that
-nothing of size samples x slices x knots is ever stored.
+The gradient is known in closed form, so the forward pass computes both, a few slices at a time: nothing as large as
+samples x slices is kept in a single process, and no tensor of samples x slices x knots ever exists.
 """
 
-# N samples, D dims, S slices, K knots after the one at 0; L leading dims
+# N samples, D dims, S slices, K knots after the one at 0; L leading dims as one
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from lejepa_core.directions import Directions, Sampler
 from lejepa_core.distributed import all_reduce_sum, world_size
-from lejepa_core.errors import SettingError
-from lejepa_core.random import derive_seed
+from lejepa_core.errors import SettingError, UnknownNameError
+from lejepa_core.kernels import native, portable
+from lejepa_core.kernels.quadrature import Quadrature
+
+Kernel = Literal["auto", "native", "eager"]
+KERNELS: tuple[str, ...] = get_args(Kernel)
 
 
 class SIGReg(nn.Module):
@@ -26,10 +32,16 @@ class SIGReg(nn.Module):
     depend on N: see `floor`. At total collapse to 0 it is about 0.4·N.
     """
 
-    phi_K: Tensor
-    weight_K: Tensor
-
-    def __init__(self, *, slices: int = 1024, knots: int = 17, t_max: float = 3.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        slices: int = 1024,
+        knots: int = 17,
+        t_max: float = 3.0,
+        seed: int = 0,
+        sampler: Sampler = "gaussian",
+        kernel: Kernel = "auto",
+    ) -> None:
         """Choose the quadrature.
 
         Args:
@@ -37,108 +49,170 @@ class SIGReg(nn.Module):
             knots: Knots on [0, t_max], both ends included.
             t_max: Upper end of the integral.
             seed: Seed of the directions; together with the step it determines them, on every rank alike.
+            sampler: How directions are drawn, see `Directions`.
+            kernel: `native`: C, compiled once on this machine, for float32 on a CPU. `eager`: torch operations.
+                `auto`: the first where it can be had.
 
         Raises:
-            SettingError: If slices < 1, knots < 2 or t_max <= 0.
+            SettingError: If slices < 1, knots < 2 or t_max <= 0, or if native kernels are wanted and cannot be had.
+            UnknownNameError: If there is no such sampler or kernel.
         """
         super().__init__()
-        if slices < 1 or knots < 2 or not 0 < t_max < math.inf:
-            raise SettingError(
-                f"slices={slices}, knots={knots}, t_max={t_max} came; slices >= 1, knots >= 2, t_max > 0 were wanted"
-            )
-        self.slices, self.knots, self.t_max, self.seed = slices, knots, t_max, seed
-        t = torch.linspace(0, t_max, knots, dtype=torch.float64)
-        phi = torch.exp(-t.square() / 2)
-        trapezoid = torch.full_like(t, 2 * self.spacing)
-        trapezoid[[0, -1]] = self.spacing
-        # The knot at 0 adds nothing: both characteristic functions are 1 there.
-        self.register_buffer("phi_K", phi[1:], persistent=False)
-        self.register_buffer("weight_K", (trapezoid * phi)[1:], persistent=False)
-
-    @property
-    def spacing(self) -> float:
-        """Distance of neighbouring knots."""
-        return self.t_max / (self.knots - 1)
+        if kernel not in KERNELS:
+            raise UnknownNameError("kernel", kernel, KERNELS, "auto, native or eager")
+        self.draw = Directions(slices, sampler, seed)
+        self.quadrature = Quadrature(knots, t_max)
+        self.slices, self.knots, self.t_max, self.seed, self.kernel = slices, knots, t_max, seed, kernel
+        if kernel == "native" and not native.available(self.quadrature):
+            raise SettingError("kernel native came, but no C compiler works here; use kernel auto or eager")
 
     @property
     def floor(self) -> float:
         """Expected value at N(0, I), for any N: Σ w_k (1 - φ(t_k)²); 1.0525 for 17 knots on [0, 3]."""
-        return float((self.weight_K * (1 - self.phi_K.square())).sum())
+        return self.quadrature.floor
 
     def ceiling(self, samples: int) -> float:
         """Value at total collapse to 0: N·Σ w_k (1 - φ(t_k))²; about 0.402·N for 17 knots on [0, 3]."""
-        return samples * float((self.weight_K * (1 - self.phi_K).square()).sum())
+        return samples * self.quadrature.collapse
 
-    def forward(self, z: Float[Tensor, "*leading n d"], *, step: int) -> Float[Tensor, "*leading"]:
+    def forward(self, z: Float[Tensor, "*leading n d"], *, step: int | Tensor) -> Float[Tensor, "*leading"]:
         """The statistic of each batch along the leading dims.
 
         Args:
             z: Projections, N samples of D dims per leading index; float64 is kept, anything else becomes float32.
-            step: Global step; (seed, step) determine the directions.
+                NaN and infinity give NaN.
+            step: Global step; (seed, step) determine the directions. A tensor on z's device where a CUDA graph is
+                captured.
 
         Returns:
             One value per leading index, averaged over slices; the same on every rank.
+
+        Raises:
+            SettingError: If z has fewer than two dims or no dims to project, or no samples in a single process.
         """
+        if z.dim() < 2 or z.shape[-1] < 1 or not z.is_floating_point():
+            raise SettingError(f"z of shape {tuple(z.shape)} and {z.dtype} came, floating point (..., N, D) was wanted")
+        if z.shape[-2] < 1 and world_size() == 1:
+            raise SettingError(f"z of shape {tuple(z.shape)} came, at least one sample was wanted")
         with torch.autocast(z.device.type, enabled=False):
-            z_LND = z.double() if z.dtype == torch.float64 else z.float()
-            u_LNS = z_LND @ self.directions(z.shape[-1], step, z_LND)
-            phi, weight = self.phi_K.to(u_LNS), self.weight_K.to(u_LNS)
-            statistic: Tensor = _EppsPulley.apply(u_LNS, phi, weight, self.spacing)
-            return statistic.mean(-1)
+            z_LND = (z.double() if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
+            statistic_L: Tensor = _SlicedEppsPulley.apply(z_LND, self, step)
+            return statistic_L.reshape(z.shape[:-2])
 
-    def directions(self, dims: int, step: int, like: Tensor) -> Float[Tensor, "d s"]:
-        """Unit vectors for one step, uniform on the sphere."""
-        generator = torch.Generator(like.device).manual_seed(derive_seed("slices", self.seed, step))
-        a_DS = torch.randn(dims, self.slices, generator=generator, device=like.device, dtype=torch.float32)
-        return nn.functional.normalize(a_DS, dim=0).to(like.dtype)
+    def directions(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "d s"]:
+        """Unit vectors for one step, uniform on the sphere, as columns."""
+        if self._native(like) and self.draw.sampler == "gaussian" and isinstance(step, int):
+            return native.directions(self.quadrature, self.slices, dims, self.draw.key, step).T
+        return self.draw(dims, step, like)
+
+    def kernel_for(self, like: Tensor) -> str:
+        """Which kernel works on such a tensor: `native` or `eager`."""
+        return "native" if self._native(like) else "eager"
+
+    def _native(self, like: Tensor) -> bool:
+        fits = like.device.type == "cpu" and like.dtype == torch.float32 and self.kernel != "eager"
+        return fits and native.available(self.quadrature)
 
 
-class _EppsPulley(torch.autograd.Function):
-    """Statistic per slice, and its exact gradient, summed over ranks in both directions."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SIGRegReading:
+    """Where a value of SIGReg stands between a perfect Gaussian and total collapse."""
+
+    value: float
+    """The statistic."""
+    floor: float
+    """What N(0, I) gives on average."""
+    ceiling: float
+    """What total collapse to 0 gives."""
+    share: float
+    """0 at the floor, 1 at the ceiling; below 0 by chance. A shifted or partial collapse lies below 1 too."""
+    gradient_bound: float
+    """No sample's gradient is longer: Σ w_k t_k |φ̂ - φ| ·2 with |φ̂ - φ| <= 1 + φ."""
+
+
+def sigreg_reading(value: float, *, samples: int, knots: int = 17, t_max: float = 3.0) -> SIGRegReading:
+    """Read a value of SIGReg against its own scale.
+
+    Args:
+        value: The statistic, averaged over slices.
+        samples: N of the global batch.
+        knots: As in `SIGReg`.
+        t_max: As in `SIGReg`.
+
+    Raises:
+        SettingError: If samples < 1, or the quadrature is impossible.
+    """
+    if samples < 1:
+        raise SettingError(f"samples={samples} came, at least 1 was wanted")
+    q = Quadrature(knots, t_max)
+    ceiling = samples * q.collapse
+    # One sample alone makes floor and ceiling meet nowhere near each other's order; the share has no meaning there.
+    share = (value - q.floor) / (ceiling - q.floor) if ceiling > q.floor else math.nan
+    bound = float((2 * q.weight_K * q.t_K * (1 + q.phi_K)).sum())
+    return SIGRegReading(value=value, floor=q.floor, ceiling=ceiling, share=share, gradient_bound=bound)
+
+
+class _SlicedEppsPulley(torch.autograd.Function):
+    """The mean statistic of each batch, with its gradient computed beside it."""
 
     @staticmethod
-    def forward(ctx: Any, u_LNS: Tensor, phi_K: Tensor, weight_K: Tensor, spacing: float) -> Tensor:
-        sums = _trigonometric_moments(u_LNS, spacing, len(phi_K))
-        count = u_LNS.new_full((1,), u_LNS.shape[-2])
-        packed = all_reduce_sum(torch.cat([sums.flatten(), count]))
-        n = packed[-1]
-        c_KLS, s_KLS = (packed[:-1] / n).view_as(sums)
-        column = (-1, *[1] * (c_KLS.dim() - 1))
-        phi, weight = phi_K.view(column), weight_K.view(column)
-        t = spacing * torch.arange(1, len(phi_K) + 1, device=phi.device, dtype=phi.dtype).view(column)
-        d_KLS = c_KLS - phi
-        ctx.save_for_backward(u_LNS, -2 * weight * t * d_KLS, 2 * weight * t * s_KLS)
-        ctx.spacing = spacing
-        return n * (weight * (d_KLS.square() + s_KLS.square())).sum(0)
+    def forward(ctx: Any, z_LND: Tensor, sigreg: SIGReg, step: int | Tensor) -> Tensor:
+        statistic_L, gradient_LND = _evaluate(z_LND.detach(), sigreg, step, ctx.needs_input_grad[0])
+        ctx.save_for_backward(gradient_LND)
+        return statistic_L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        u_LNS, a_KLS, b_KLS = ctx.saved_tensors
-        grad_LS = all_reduce_sum(grads[0].contiguous()) if world_size() > 1 else grads[0]
-        return _trigonometric_sum(u_LNS, a_KLS * grad_LS, b_KLS * grad_LS, ctx.spacing), None, None, None
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (gradient_LND,) = ctx.saved_tensors
+        grad_L = all_reduce_sum(grads[0].contiguous())
+        return gradient_LND * grad_L[:, None, None], None, None
 
 
-def _trigonometric_moments(u_LNS: Tensor, spacing: float, knots: int) -> Tensor:
-    """Σ_n cos(k·h·u_n) and Σ_n sin(k·h·u_n) for k = 1..K, stacked as (2, K, L, S)."""
-    theta = u_LNS * spacing
-    c, s = theta.cos(), theta.sin()
-    two_c = 2 * c
-    before = torch.ones_like(c), torch.zeros_like(s)
-    now = c, s
-    sums = [torch.stack([c.sum(-2), s.sum(-2)])]
-    for _ in range(knots - 1):
-        before, now = now, (two_c * now[0] - before[0], two_c * now[1] - before[1])
-        sums.append(torch.stack([now[0].sum(-2), now[1].sum(-2)]))
-    return torch.stack(sums, dim=1)
+@torch.compiler.disable
+def _evaluate(z_LND: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    a_SD = sigreg.directions(z_LND.shape[-1], step, z_LND).T
+    evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
+    return evaluate(z_LND, a_SD, sigreg, want_gradient)
 
 
-def _trigonometric_sum(u_LNS: Tensor, a_KLS: Tensor, b_KLS: Tensor, spacing: float) -> Tensor:
-    """Σ_k a_k sin(k·h·u) + b_k cos(k·h·u) for each element, by Clenshaw's recurrence."""
-    theta = u_LNS * spacing
-    c, s = theta.cos(), theta.sin()
-    two_c = 2 * c
-    y1 = y2 = z1 = z2 = torch.zeros_like(c)
-    for a, b in zip(a_KLS.unsqueeze(-2).flip(0), b_KLS.unsqueeze(-2).flip(0), strict=True):
-        y1, y2 = a + two_c * y1 - y2, y1
-        z1, z2 = b + two_c * z1 - z2, z1
-    return y1 * s + z1 * c - z2
+def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    kernel = native if sigreg.kernel_for(z_LND) == "native" else portable
+    batches, samples, dims = z_LND.shape
+    z_MD = z_LND.reshape(-1, dims)
+    gradient_MD = torch.empty_like(z_MD) if want_gradient else None
+    total_L: Tensor | None = None
+    for index, chunk_SD in enumerate(a_SD.split(_chunk(kernel.CHUNK, len(z_MD)))):
+        u_SM = chunk_SD @ z_MD.T
+        statistic_R = kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / sigreg.slices, want_gradient)
+        part_L = statistic_R.view(-1, batches).sum(0)
+        total_L = part_L if total_L is None else total_L + part_L
+        if gradient_MD is not None:
+            gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(index, 1))
+    assert total_L is not None
+    gradient_LND = None if gradient_MD is None else gradient_MD.view_as(z_LND)
+    return (total_L / sigreg.slices).to(z_LND.dtype), gradient_LND
+
+
+def _evaluate_over_ranks(
+    z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One reduction for all slices; the projections are kept until it is done."""
+    kernel = native if sigreg.kernel_for(z_LND) == "native" else portable
+    batches, samples, dims = z_LND.shape
+    z_MD = z_LND.reshape(-1, dims)
+    rows_RN = (a_SD @ z_MD.T).view(-1, samples)
+    step = _chunk(kernel.CHUNK, samples)
+    sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)], -1)
+    packed = all_reduce_sum(torch.cat([sums.flatten(), sums.new_full((1,), samples)]))
+    statistic_R, coefficients = sigreg.quadrature.finish(packed[:-1].view_as(sums), packed[-1], 1 / sigreg.slices)
+    statistic_L = statistic_R.view(-1, batches).mean(0).to(z_LND.dtype)
+    if not want_gradient:
+        return statistic_L, None
+    for rows, part in zip(rows_RN.split(step), coefficients.split(step, -1), strict=True):
+        rows.copy_(kernel.gradient(rows, part, sigreg.quadrature))
+    return statistic_L, (rows_RN.view(-1, len(z_MD)).T @ a_SD).view_as(z_LND)
+
+
+def _chunk(elements: int, width: int) -> int:
+    return max(1, elements // max(1, width))

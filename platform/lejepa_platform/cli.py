@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from functools import partial
 from importlib.metadata import entry_points
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from lejepa_core.conventions import CONVENTIONS, Convention
+from lejepa_core.conversion import convert
 from lejepa_core.errors import LejepaError
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 
@@ -144,6 +147,70 @@ class Sync:
         return 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertLambda:
+    """The λ of another implementation in our definition, or the other way round."""
+
+    source: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Whose λ it is."""
+    value: float | None = None
+    """That λ."""
+    target: Annotated[str, tyro.conf.arg(name="to")] = "ours"
+    """Whose λ it shall become."""
+    batch_size: int | None = None
+    """Images per optimisation step, over all ranks together."""
+    views_global: int = 2
+    """Large crops per image."""
+    views_local: int = 6
+    """Small crops per image."""
+    world_size: int = 1
+    """Ranks that share the batch and average their gradients."""
+    projection_dim: int | None = None
+    """Width of the projections; only a loss that sums over dims needs it."""
+    list: bool = False
+    """The implementations that are known, and what their losses are."""
+    json: bool = False
+    """A JSON array."""
+
+    def run(self) -> int:
+        """Print the conversion, or the table."""
+        if self.list:
+            return show([_convention_row(name, spec) for name, spec in CONVENTIONS.items()], as_json=self.json)
+        if self.source is None or self.value is None or self.batch_size is None:
+            given = {"--from": self.source, "--value": self.value, "--batch-size": self.batch_size}
+            raise LejepaError(
+                f"convert-lambda came without {', '.join(name for name in given if given[name] is None)}; "
+                "say it as in: lejepa convert-lambda --from lightly --value 0.05 --batch-size 256"
+            )
+        conversion = convert(
+            self.value,
+            source=self.source,
+            target=self.target,
+            batch_size=self.batch_size,
+            views_global=self.views_global,
+            views_local=self.views_local,
+            world_size=self.world_size,
+            projection_dim=self.projection_dim,
+        )
+        if self.json:
+            weight = conversion.effective_weight
+            # JSON knows no infinity.
+            return show([asdict(conversion) | {"effective_weight": weight if isfinite(weight) else None}], as_json=True)
+        print(f"λ = {self.value:g} of {self.source} is λ = {conversion.value:.4g} of {self.target}")
+        ranks = "1 rank" if self.world_size == 1 else f"{self.world_size} ranks"
+        print(f"for: batch {self.batch_size}, {self.views_global} global + {self.views_local} local views, {ranks}")
+        print(
+            f"weight of the Epps-Pulley integral (without N) / weight of prediction: {conversion.effective_weight:.4g}"
+        )
+        print(
+            f"loss and gradient of {self.source}: {conversion.factor:.4g} times those of {self.target}; multiply the "
+            "learning rate of SGD by that, leave AdamW's"
+        )
+        for note in conversion.notes:
+            print(f"- {note}")
+        return 0
+
+
 def status(study: StudyLedger) -> dict[str, Any]:
     """Counts of a study's trials by outcome."""
     document = study.read()
@@ -159,6 +226,20 @@ def status(study: StudyLedger) -> dict[str, Any]:
         "done": outcomes.total(),
         "outcomes": counts,
         "path": str(study.path),
+    }
+
+
+def _convention_row(name: str, spec: Convention) -> dict[str, Any]:
+    return {
+        "name": name,
+        "form": "(1-λ)·pred + λ·sig" if spec.form == "convex" else "pred + λ·sig",
+        "factor": ("V·N" if spec.pooled else "N") if spec.factor_n else "none",
+        "tests": "all views together" if spec.pooled else "each view",
+        "quadrature": spec.grid,
+        "of_ranks": spec.ranks,
+        "prediction": "sum over dims" if spec.sums_dims else "mean over dims",
+        "centre": spec.centre,
+        "source": spec.source,
     }
 
 
@@ -213,6 +294,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Datasets, tyro.conf.subcommand("datasets")]
         | Annotated[Ui, tyro.conf.subcommand("ui")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
+        | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))
     chosen: Any = tyro.cli(

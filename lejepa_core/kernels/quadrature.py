@@ -1,0 +1,68 @@
+"""The knots and weights of the Epps-Pulley integral."""
+
+import math
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lejepa_core.errors import SettingError
+
+
+class Quadrature:
+    """Trapezoidal rule on [0, t_max], doubled, with the weight φ(t) = exp(-t²/2).
+
+    The knot at 0 is left out: both characteristic functions are 1 there.
+    """
+
+    def __init__(self, knots: int, t_max: float) -> None:
+        """Place the knots.
+
+        Raises:
+            SettingError: If knots < 2 or t_max is not a positive number.
+        """
+        if knots < 2 or not 0 < t_max < math.inf:
+            raise SettingError(f"knots={knots}, t_max={t_max} came; knots >= 2 and t_max > 0 were wanted")
+        self.knots, self.t_max = knots, t_max
+        self.spacing = t_max / (knots - 1)
+        t = torch.linspace(0, t_max, knots, dtype=torch.float64)
+        phi = torch.exp(-t.square() / 2)
+        trapezoid = torch.full_like(t, 2 * self.spacing)
+        trapezoid[-1] = self.spacing
+        self.t_K, self.phi_K, self.weight_K = t[1:], phi[1:], (trapezoid * phi)[1:]
+        self._on: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor, Tensor]] = {}
+
+    @cached_property
+    def floor(self) -> float:
+        """Σ w_k (1 - φ(t_k)²)."""
+        return float((self.weight_K * (1 - self.phi_K.square())).sum())
+
+    @cached_property
+    def collapse(self) -> float:
+        """Σ w_k (1 - φ(t_k))²."""
+        return float((self.weight_K * (1 - self.phi_K).square()).sum())
+
+    def on(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Knots, φ and weights in the dtype and on the device of a tensor; copied there once."""
+        place = like.device, like.dtype
+        if place not in self._on:
+            self._on[place] = self.t_K.to(like), self.phi_K.to(like), self.weight_K.to(like)
+        return self._on[place]
+
+    def finish(self, sums_2KR: Tensor, count: Tensor | float, scale: float) -> tuple[Tensor, Tensor]:
+        """Statistic of each row, and the coefficients of its gradient, from sums of cosines and sines.
+
+        Args:
+            sums_2KR: Σ cos(t_k u) and Σ sin(t_k u) over samples, for each row.
+            count: Number of samples.
+            scale: Factor of the gradient.
+
+        Returns:
+            N·Σ w_k |φ̂ - φ|² per row, and (2, K, R): a_k and b_k of the gradient Σ a_k sin(t_k u) + b_k cos(t_k u).
+        """
+        t_K, phi_K, weight_K = (tensor[:, None] for tensor in self.on(sums_2KR))
+        c_KR, s_KR = sums_2KR / count
+        gap_KR = c_KR - phi_K
+        statistic_R = count * (weight_K * (gap_KR.square() + s_KR.square())).sum(0)
+        slope = 2 * scale * weight_K * t_K
+        return statistic_R, torch.stack([-slope * gap_KR, slope * s_KR])

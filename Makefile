@@ -29,6 +29,8 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/bench_views.py
 	$(BIN)/python tests/benchmarks/bench_overhead.py
+	$(BIN)/python tests/benchmarks/bench_sigreg.py
+	$(BIN)/python tests/benchmarks/bench_power.py
 
 # Leaves studies and the environment alone.
 clean:
@@ -38,5 +40,5 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV); this takes minutes, once"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,bench]"
 	touch $@

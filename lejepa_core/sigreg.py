@@ -94,10 +94,8 @@ class SIGReg(nn.Module):
             raise SettingError(f"z of shape {tuple(z.shape)} and {z.dtype} came, floating point (..., N, D) was wanted")
         if z.shape[-2] < 1 and world_size() == 1:
             raise SettingError(f"z of shape {tuple(z.shape)} came, at least one sample was wanted")
-        with torch.autocast(z.device.type, enabled=False):
-            z_LND = (z.double() if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
-            statistic_L: Tensor = _SlicedEppsPulley.apply(z_LND, self, step)
-            return statistic_L.reshape(z.shape[:-2])
+        statistic: Tensor = _SlicedEppsPulley.apply(z, self, step)
+        return statistic
 
     def directions(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "d s"]:
         """Unit vectors for one step, uniform on the sphere, as columns."""
@@ -156,24 +154,30 @@ class _SlicedEppsPulley(torch.autograd.Function):
     """The mean statistic of each batch, with its gradient computed beside it."""
 
     @staticmethod
-    def forward(ctx: Any, z_LND: Tensor, sigreg: SIGReg, step: int | Tensor) -> Tensor:
-        statistic_L, gradient_LND = _evaluate(z_LND.detach(), sigreg, step, ctx.needs_input_grad[0])
-        ctx.save_for_backward(gradient_LND)
-        return statistic_L
+    def forward(ctx: Any, z: Tensor, sigreg: SIGReg, step: int | Tensor) -> Tensor:
+        evaluate = _evaluate_uncompiled if torch.compiler.is_compiling() else _evaluate
+        statistic, gradient = evaluate(z.detach(), sigreg, step, ctx.needs_input_grad[0])
+        ctx.save_for_backward(gradient)
+        return statistic
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (gradient_LND,) = ctx.saved_tensors
-        grad_L = all_reduce_sum(grads[0].contiguous())
-        return gradient_LND * grad_L[:, None, None], None, None
+        (gradient,) = ctx.saved_tensors
+        grad = all_reduce_sum(grads[0])
+        return gradient * (grad.view(*grad.shape, 1, 1) if grad.dim() else grad), None, None
 
 
-@torch.compiler.disable
-def _evaluate(z_LND: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    a_SD = sigreg.directions(z_LND.shape[-1], step, z_LND).T
-    evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
-    return evaluate(z_LND, a_SD, sigreg, want_gradient)
+def _evaluate(z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    with torch.autocast(z.device.type, enabled=False):
+        z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
+        a_SD = sigreg.directions(z.shape[-1], step, z_LND).T
+        evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
+        statistic_L, gradient_LND = evaluate(z_LND, a_SD, sigreg, want_gradient)
+        return statistic_L.view(z.shape[:-2]), None if gradient_LND is None else gradient_LND.view(z.shape)
+
+
+_evaluate_uncompiled = torch.compiler.disable(_evaluate)
 
 
 def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
@@ -181,17 +185,16 @@ def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: b
     batches, samples, dims = z_LND.shape
     z_MD = z_LND.reshape(-1, dims)
     gradient_MD = torch.empty_like(z_MD) if want_gradient else None
-    total_L: Tensor | None = None
-    for index, chunk_SD in enumerate(a_SD.split(_chunk(kernel.CHUNK, len(z_MD)))):
+    parts = []
+    for first in range(0, sigreg.slices, rows := _chunk(kernel.CHUNK, len(z_MD))):
+        chunk_SD = a_SD[first : first + rows]
         u_SM = chunk_SD @ z_MD.T
-        statistic_R = kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / sigreg.slices, want_gradient)
-        part_L = statistic_R.view(-1, batches).sum(0)
-        total_L = part_L if total_L is None else total_L + part_L
+        parts.append(kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / sigreg.slices, want_gradient))
         if gradient_MD is not None:
-            gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(index, 1))
-    assert total_L is not None
+            gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(first, 1))
+    statistic_R = parts[0] if len(parts) == 1 else torch.cat(parts)
     gradient_LND = None if gradient_MD is None else gradient_MD.view_as(z_LND)
-    return (total_L / sigreg.slices).to(z_LND.dtype), gradient_LND
+    return statistic_R.view(-1, batches).mean(0).to(z_LND.dtype), gradient_LND
 
 
 def _evaluate_over_ranks(

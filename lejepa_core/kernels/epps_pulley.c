@@ -29,6 +29,17 @@ static inline floats load(const float *p) { floats x; memcpy(&x, p, sizeof x); r
 static inline void store(float *p, floats x) { memcpy(p, &x, sizeof x); }
 static inline floats all(float x) { return x - (floats){0}; }
 static inline long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
+static inline double lanes_sum(floats x) {
+    typedef float eight __attribute__((vector_size(32)));
+    typedef float four __attribute__((vector_size(16)));
+    eight halves[2];
+    memcpy(halves, &x, sizeof x);
+    eight half = halves[0] + halves[1];
+    four quarters[2];
+    memcpy(quarters, &half, sizeof half);
+    four quarter = quarters[0] + quarters[1];
+    return ((double)quarter[0] + quarter[1]) + ((double)quarter[2] + quarter[3]);
+}
 static inline int members(int group) { int left = KNOTS - group * GROUP; return left < GROUP ? left : GROUP; }
 
 /* Near-minimax polynomials for half of x mod 2π, then the double angle. */
@@ -110,8 +121,7 @@ static void row_moments(const float *cosine, const float *sine, long n, double *
 #pragma GCC unroll 4
                 for (int l = 0; l < members(g); l++) b[g * GROUP + l] += g ? t.group[g] * t.s[l] : t.s[l];
         }
-        for (int k = 0; k < KNOTS; k++)
-            for (int j = 0; j < LANES; j++) { p[k] += a[k][j]; q[k] += b[k][j]; }
+        for (int k = 0; k < KNOTS; k++) { p[k] += lanes_sum(a[k]); q[k] += lanes_sum(b[k]); }
     }
     double extra = (double)(padded(n) - n);
     cosines[0] = padded(n);
@@ -178,11 +188,11 @@ void lejepa_gradient(float *u, long first, long rows, long n, float spacing, flo
 void lejepa_statistic(float *u, long first, long rows, long n, float spacing, float *scratch, const double *phi,
                       const double *weight, double scale, int gradient, double *out) {
     for (long r = first; r < first + rows; r++) {
-        double c[KNOTS + 1], s[KNOTS + 1], total = 0;
+        double c[KNOTS + 1], s[KNOTS + 1], total = 0, share = 1.0 / n;
         row_angles(u + r * n, n, spacing, scratch, scratch + padded(n));
         row_moments(scratch, scratch + padded(n), n, c, s);
         for (int k = 1; k <= KNOTS; k++) {
-            double gap = c[k] / n - phi[k - 1], odd = s[k] / n, slope = 2 * weight[k - 1] * spacing * k * scale;
+            double gap = c[k] * share - phi[k - 1], odd = s[k] * share, slope = 2 * weight[k - 1] * spacing * k * scale;
             total += weight[k - 1] * (gap * gap + odd * odd);
             c[k] = slope * odd;
             s[k] = -slope * gap;
@@ -251,9 +261,7 @@ void lejepa_directions(float *out, long first, long rows, long dims, uint32_t ke
         floats sum = all(0);
         for (long d = dims; d < padded(dims); d++) scratch[d] = 0;
         for (long d = 0; d < dims; d += LANES) sum += load(scratch + d) * load(scratch + d);
-        double norm = 0;
-        for (int i = 0; i < LANES; i++) norm += sum[i];
-        float inverse = 1 / sqrt(norm);
+        float inverse = 1 / sqrt(lanes_sum(sum));
         for (long d = 0; d < dims; d++) out[r * dims + d] = scratch[d] * inverse;
     }
 }

@@ -1,12 +1,16 @@
 """The kernels in torch operations: for every device, dtype and number of knots.
 
-With uniform knots t_k = k·h the values cos(t_k u), sin(t_k u) follow from one cosine and one sine by the
-Chebyshev recurrence, and the gradient is a trigonometric polynomial that Clenshaw's recurrence evaluates, so that
-nothing of size slices x samples x knots is ever stored.
+With uniform knots t_k = k·h, θ = h·u and m a multiple of B ≈ √K,
+
+    cos (m + l)θ = 2 cos mθ cos lθ - cos (m - l)θ,      sin (m + l)θ = 2 cos mθ sin lθ + sin (m - l)θ,
+
+so the moments follow from the products of K / B group terms with 2B base terms, summed over samples by one matrix
+product, and the gradient, a trigonometric polynomial, from another: about 3B tensors instead of 2K.
 """
 
 # R rows (a slice of a batch), N samples, K knots after the one at 0, D dims, S slices
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -21,35 +25,81 @@ LANES = 16
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:
     """Σ_n cos(t_k u_n) and Σ_n sin(t_k u_n) as (2, K, R)."""
-    theta = u_RN * quadrature.spacing
-    c, s = theta.cos(), theta.sin()
-    two_c = 2 * c
-    before = torch.ones_like(c), torch.zeros_like(s)
-    now = c, s
-    sums = [now[0].sum(-1), now[1].sum(-1)]
-    for _ in range(quadrature.knots - 2):
-        before, now = now, (torch.addcmul(-before[0], two_c, now[0]), torch.addcmul(-before[1], two_c, now[1]))
-        sums += [now[0].sum(-1), now[1].sum(-1)]
-    return torch.stack(sums).view(-1, 2, len(u_RN)).transpose(0, 1)
+    return _unfold(*_terms(u_RN, quadrature))[:, : quadrature.knots - 1]
 
 
 def gradient(u_RN: Tensor, coefficients_2KR: Tensor, quadrature: Quadrature) -> Tensor:
     """Σ_k a_k sin(t_k u) + b_k cos(t_k u) for each element."""
+    return _polynomial(coefficients_2KR, *_terms(u_RN, quadrature))
+
+
+def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
+    """cos lθ and sin lθ for l = 1..B as (R, 2, B, N), and cos gBθ for g = 0..G-1 as (R, G, N)."""
+    base = _base(quadrature.knots - 1)
+    groups = -(-(quadrature.knots - 1) // base)
     theta = u_RN * quadrature.spacing
-    c, s = theta.cos(), theta.sin()
-    two_c = 2 * c
-    y1 = y2 = z1 = z2 = torch.zeros_like(c)
-    for a, b in coefficients_2KR.flip(1).unsqueeze(-1).unbind(1):
-        y1, y2 = torch.addcmul(a - y2, two_c, y1), y1
-        z1, z2 = torch.addcmul(b - z2, two_c, z1), z1
-    return y1 * s + z1 * c - z2
+    base_R2BN = u_RN.new_empty(len(u_RN), 2, base, u_RN.shape[-1])
+    cosines, sines = base_R2BN[:, 0].unbind(1), base_R2BN[:, 1].unbind(1)
+    _powers(theta.cos(), theta.sin(), cosines, sines)
+    group_RGN = torch.ones(len(u_RN), groups, u_RN.shape[-1], dtype=u_RN.dtype, device=u_RN.device)
+    if groups > 1:
+        _powers(cosines[-1], sines[-1], group_RGN.unbind(1)[1:])
+    return base_R2BN, group_RGN
+
+
+def _base(knots: int) -> int:
+    return max(1, round(math.sqrt(knots)))
+
+
+def _powers(c: Tensor, s: Tensor, cosines: Sequence[Tensor], sines: Sequence[Tensor] | None = None) -> None:
+    """Fill in cos lθ and sin lθ, l = 1, 2, ..., by complex products, whose rounding errors only add up."""
+    x, y = c, s
+    for index, cosine in enumerate(cosines):
+        if index:
+            x, y = torch.addcmul(x * c, y, s, value=-1), torch.addcmul(y * c, x, s)
+        cosine.copy_(x)
+        if sines is not None:
+            sines[index].copy_(y)
+
+
+def _unfold(base_R2BN: Tensor, group_RGN: Tensor) -> Tensor:
+    """Moments as (2, G·B, R) from the sums of products."""
+    rows, _, base, samples = base_R2BN.shape
+    products = (group_RGN @ base_R2BN.view(rows, 2 * base, samples).transpose(1, 2)).view(rows, -1, 2, base)
+    sign = products.new_tensor([-1.0, 1.0])[:, None]
+    at_multiple = products.new_tensor([float(samples), 0.0])[:, None].expand(rows, 2, 1)
+    found = [products[:, 0]]
+    for g in range(1, products.shape[1]):
+        mirrored = torch.cat([found[-1].flip(-1)[..., 1:], at_multiple], -1)
+        at_multiple = found[-1][..., -1:]
+        found.append(2 * products[:, g] + sign * mirrored)
+    return torch.cat(found, -1).permute(1, 2, 0)
+
+
+def _polynomial(coefficients_2KR: Tensor, base_R2BN: Tensor, group_RGN: Tensor) -> Tensor:
+    """The trigonometric polynomial with coefficients of sines and of cosines, for each element."""
+    rows, _, base, samples = base_R2BN.shape
+    groups = group_RGN.shape[1]
+    # Index k along the last dim, from 0; cosines first, as in the base terms.
+    folded = base_R2BN.new_zeros(rows, 2, groups * base + 1)
+    folded[..., 1 : 1 + coefficients_2KR.shape[1]] = coefficients_2KR.flip(0).permute(2, 0, 1)
+    sign = folded.new_tensor([-1.0, 1.0])[:, None]
+    for g in range(groups - 1, 0, -1):
+        part = folded[..., g * base + 1 : (g + 1) * base + 1]
+        folded[..., (g - 1) * base : g * base] += sign * part.flip(-1)
+        part *= 2
+    weights = folded[..., 1:].view(rows, 2, groups, base).transpose(1, 2).reshape(rows, groups, 2 * base)
+    inner_RGN = weights @ base_R2BN.view(rows, 2 * base, samples)
+    return (inner_RGN * group_RGN).sum(1) + folded[:, 0, :1]
 
 
 def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient: bool) -> Tensor:
     """The statistic of each row; where wanted, u is replaced by `scale` times its gradient."""
-    statistic_R, coefficients = quadrature.finish(moments(u_RN, quadrature), u_RN.shape[-1], scale)
+    terms = _terms(u_RN, quadrature)
+    sums_2KR = _unfold(*terms)[:, : quadrature.knots - 1]
+    statistic_R, coefficients = quadrature.finish(sums_2KR, u_RN.shape[-1], scale)
     if want_gradient:
-        u_RN.copy_(gradient(u_RN, coefficients, quadrature))
+        u_RN.copy_(_polynomial(coefficients, *terms))
     return statistic_R
 
 

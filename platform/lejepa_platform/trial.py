@@ -25,6 +25,7 @@ from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
 from lejepa_core.pretrain import DivergedError, State, pretrain
 from lejepa_core.random import derive_seed
+from lejepa_core.sigreg import SIGReg
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
@@ -53,7 +54,7 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         train = training_indices(data, config.limit_train)
         encoder = build_encoder(config).to(_device(task))
         if rank() == 0:
-            ledger.write("environment.json", json.dumps(environment(task, encoder), indent=1).encode())
+            ledger.write("environment.json", json.dumps(environment(task, config, encoder), indent=1).encode())
         metrics = _floors(task, config, data, encoder, train) if rank() == 0 else {}
         overhead = time.perf_counter() - start
         result = _train_and_evaluate(task, config, ledger, data, encoder, train, metrics, overhead)
@@ -222,7 +223,7 @@ def _public_metrics(row: Flat) -> Metrics:
     return {name: value for name, value in row.items() if name.startswith("train/")}
 
 
-def environment(task: TrialTask, encoder: Encoder) -> Flat:
+def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:
     """What a rerun needs to be bit for bit, besides the configuration."""
     packages = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
     return {
@@ -231,7 +232,7 @@ def environment(task: TrialTask, encoder: Encoder) -> Flat:
         "machine": platform.machine(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "device": str(next(encoder.parameters()).device),
-        "kernels": "eager",
+        "kernels": SIGReg(knots=config.knots).kernel_for(next(encoder.parameters())),
         "memory_format": str(encoder.memory_format),
         "threads": task.threads,
         "world_size": world_size(),

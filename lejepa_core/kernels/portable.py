@@ -34,7 +34,7 @@ def gradient(u_RN: Tensor, coefficients_2KR: Tensor, quadrature: Quadrature) -> 
 
 
 def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
-    """cos lθ and sin lθ for l = 1..B as (R, 2, B, N), and cos gBθ for g = 0..G-1 as (R, G, N)."""
+    """Cos lθ and sin lθ for l = 1..B as (R, 2, B, N), and cos gBθ for g = 0..G-1 as (R, G, N)."""
     base = _base(quadrature.knots - 1)
     groups = -(-(quadrature.knots - 1) // base)
     theta = u_RN * quadrature.spacing

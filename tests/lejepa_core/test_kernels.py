@@ -13,6 +13,7 @@ from lejepa_core.kernels import native, portable
 from lejepa_core.kernels.quadrature import Quadrature
 from lejepa_core.sigreg import SIGReg
 
+ROOT = Path(__file__).parents[2]
 KERNELS = pytest.mark.parametrize("kernel", [native, portable])
 
 
@@ -96,11 +97,12 @@ def test_without_a_compiler_the_eager_kernels_work(tmp_path: Path) -> None:
         "import torch; from lejepa_core.sigreg import SIGReg; s = SIGReg(slices=8); z = torch.ones(4, 3);"
         "print(s.kernel_for(z), float(s(z, step=0)))"
     )
-    outputs = [
-        subprocess.run([sys.executable, "-c", script], env={"PATH": path, "LEJEPA_CACHE_DIR": str(tmp_path / "kernels")},
-                       capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]).stdout.split()
-        for path in (str(tmp_path), "/usr/bin:/bin")
-    ]  # fmt: skip
+    outputs = []
+    for path in (str(tmp_path), "/usr/bin:/bin"):
+        environment = {"PATH": path, "LEJEPA_CACHE_DIR": str(tmp_path / "kernels")}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+        outputs.append(done.stdout.split())
     assert [kernel for kernel, _ in outputs] == ["eager", "native"]
     assert float(outputs[0][1]) == pytest.approx(float(outputs[1][1]), rel=1e-5)
 

@@ -1,7 +1,7 @@
 """Random directions, a pure function of (seed, step): every rank and every trial of a pair gets the same."""
 
 # D dims, S slices
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,8 @@ from torch.quasirandom import SobolEngine
 from lejepa_core.errors import SettingError, UnknownNameError
 from lejepa_core.kernels import portable
 from lejepa_core.random import derive_seed
+from lejepa_core.settings import Sampler
 
-Sampler = Literal["gaussian", "orthogonal", "sobol"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 

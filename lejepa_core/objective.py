@@ -32,12 +32,12 @@ class LossTerms(NamedTuple):
 class LeJEPALoss(nn.Module):
     """The convex combination of prediction and SIGReg."""
 
-    def __init__(self, lambda_: float, *, sigreg: SIGReg | None = None) -> None:
+    def __init__(self, lambda_: float, *, sigreg: nn.Module | None = None) -> None:
         """Fix the trade-off.
 
         Args:
             lambda_: λ in [0, 1].
-            sigreg: The regulariser; a default `SIGReg()` if None.
+            sigreg: What λ weighs, called as SIGReg is: `SIGReg()` if None, or one of `lejepa_core.normality`.
 
         Raises:
             SettingError: If λ is not in [0, 1].
@@ -46,9 +46,9 @@ class LeJEPALoss(nn.Module):
         if not (math.isfinite(lambda_) and 0 <= lambda_ <= 1):
             raise SettingError(f"λ = {lambda_} came, a number in [0, 1] was wanted")
         self.lambda_ = lambda_
-        self.sigreg = sigreg if sigreg is not None else SIGReg()
+        self.sigreg: nn.Module = sigreg if sigreg is not None else SIGReg()
 
-    def forward(self, z: Float[Tensor, "v n d"], *, views_global: int, step: int) -> LossTerms:
+    def forward(self, z: Float[Tensor, "v n d"], *, views_global: int, step: int | Tensor) -> LossTerms:
         """The loss of one step.
 
         Args:
@@ -65,7 +65,7 @@ class LeJEPALoss(nn.Module):
                 "views_global >= 1 was wanted"
             )
         prediction = self.prediction(z, views_global)
-        sigreg = self.sigreg(z, step=step).mean().to(prediction.dtype)
+        sigreg: Tensor = self.sigreg(z, step=step).mean().to(prediction.dtype)
         return LossTerms((1 - self.lambda_) * prediction + self.lambda_ * sigreg, prediction, sigreg)
 
     def prediction(self, z: Float[Tensor, "v n d"], views_global: int) -> Float[Tensor, ""]:

@@ -19,8 +19,8 @@ from lejepa_core.encoder import Encoder
 from lejepa_core.errors import LejepaError, SettingError
 from lejepa_core.objective import LeJEPALoss, LossTerms
 from lejepa_core.random import derive_seed
+from lejepa_core.regularizers import build_regularizer
 from lejepa_core.settings import PretrainSettings
-from lejepa_core.sigreg import SIGReg
 from lejepa_core.views import ViewSettings, make_views
 
 State = dict[str, Any]
@@ -90,7 +90,7 @@ def pretrain(
     model = synchronise_batchnorm(encoder)
     optimiser = torch.optim.AdamW(_parameter_groups(encoder, settings.weight_decay), lr=0.0)
     first = _restore(model, optimiser, resume) if resume else 0
-    loss = LeJEPALoss(settings.lambda_, sigreg=_sigreg(settings)).to(next(model.parameters()).device)
+    loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(next(model.parameters()).device)
     trained = _distribute(model)
     model.train()
     for epoch in range(first, settings.epochs):
@@ -168,10 +168,6 @@ def _parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, A
     names = [f"backbone.{name}" for name in exempt]
     groups: list[dict[str, Any]] = param_groups_weight_decay(encoder, weight_decay, no_weight_decay_list=names)
     return groups
-
-
-def _sigreg(settings: PretrainSettings) -> SIGReg:
-    return SIGReg(slices=settings.slices, knots=settings.knots, t_max=settings.t_max, seed=settings.seed)
 
 
 def _distribute(model: nn.Module) -> nn.Module:

@@ -2,11 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from lejepa_core.errors import SettingError
+from lejepa_core.errors import SettingError, UnknownNameError
 
 Precision = Literal["float32", "float64"]
+Sampler = Literal["gaussian", "orthogonal", "sobol"]
+Regularizer = Literal[
+    "epps-pulley", "anderson-darling", "cramer-von-mises", "watson", "shapiro-francia", "shapiro-wilk", "jarque-bera",
+    "extended-jarque-bera", "vcreg", "moments", "vasicek", "bhep", "henze-zirkler",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,6 +20,7 @@ class PretrainSettings:
 
     Raises:
         SettingError: If a value lies outside its range.
+        UnknownNameError: If there is no such regularizer or sampler.
     """
 
     architecture: str
@@ -51,8 +57,12 @@ class PretrainSettings:
     """Linear layers in the projector."""
     projector_dim: int = 64
     """Width of the projections, the space in which the loss is taken."""
+    regularizer: Regularizer = "epps-pulley"
+    """Test of normality that λ weighs; `epps-pulley` is SIGReg, see `lejepa_core.normality` for the others."""
     slices: int = 1024
     """Random directions on which SIGReg tests Gaussianity, anew at each step."""
+    sampler: Sampler = "gaussian"
+    """How these directions are drawn: independent, in orthogonal blocks, or from a scrambled Sobol sequence."""
     knots: int = 17
     """Quadrature knots of the Epps-Pulley integral on [0, t_max]."""
     t_max: float = 3.0
@@ -78,6 +88,9 @@ class PretrainSettings:
         _require("warmup", self.warmup, 0 <= self.warmup < 1, "in [0, 1)")
         _require("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2^32)")
         _require("precision", self.precision, self.precision in ("float32", "float64"), "float32 or float64")
+        for name, known in (("regularizer", get_args(Regularizer)), ("sampler", get_args(Sampler))):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, getattr(self, name), known, " ".join(known))
         for name in ("global_scale", "local_scale"):
             low, high = getattr(self, name)
             _require(name, (low, high), 0 < low <= high <= 1, "0 < low <= high <= 1")

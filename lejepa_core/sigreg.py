@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lejepa_core.directions import Directions, Sampler
+from lejepa_core.directions import Directions
 from lejepa_core.distributed import all_reduce_sum, world_size
 from lejepa_core.errors import SettingError, UnknownNameError
 from lejepa_core.kernels import native, portable
 from lejepa_core.kernels.quadrature import Quadrature
+from lejepa_core.settings import Sampler
 
 Kernel = Literal["auto", "native", "eager"]
 KERNELS: tuple[str, ...] = get_args(Kernel)
@@ -186,10 +187,10 @@ def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: b
     z_MD = z_LND.reshape(-1, dims)
     gradient_MD = torch.empty_like(z_MD) if want_gradient else None
     parts = []
-    for first in range(0, sigreg.slices, rows := _chunk(kernel.CHUNK, len(z_MD))):
+    for first in range(0, len(a_SD), rows := _chunk(kernel.CHUNK, len(z_MD))):
         chunk_SD = a_SD[first : first + rows]
         u_SM = chunk_SD @ z_MD.T
-        parts.append(kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / sigreg.slices, want_gradient))
+        parts.append(kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / len(a_SD), want_gradient))
         if gradient_MD is not None:
             gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(first, 1))
     statistic_R = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -208,7 +209,7 @@ def _evaluate_over_ranks(
     step = _chunk(kernel.CHUNK, samples)
     sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)], -1)
     packed = all_reduce_sum(torch.cat([sums.flatten(), sums.new_full((1,), samples)]))
-    statistic_R, coefficients = sigreg.quadrature.finish(packed[:-1].view_as(sums), packed[-1], 1 / sigreg.slices)
+    statistic_R, coefficients = sigreg.quadrature.finish(packed[:-1].view_as(sums), packed[-1], 1 / len(a_SD))
     statistic_L = statistic_R.view(-1, batches).mean(0).to(z_LND.dtype)
     if not want_gradient:
         return statistic_L, None

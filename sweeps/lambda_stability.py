@@ -21,6 +21,7 @@ import tyro
 
 from dashboards.report import write_report
 from lejepa_core.errors import SettingError
+from lejepa_core.settings import Regularizer, Sampler
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search
 from lejepa_platform.errors import StudyError, TrackingError
@@ -67,6 +68,12 @@ class Arguments:
     """Large crops per image."""
     views_local: int | None = None
     """Small crops per image."""
+    regularizer: Regularizer | None = None
+    """Test of normality that λ weighs; epps-pulley is SIGReg."""
+    slices: int | None = None
+    """Random directions per step."""
+    sampler: Sampler | None = None
+    """How directions are drawn."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only."""
     unlabelled: bool = False
@@ -158,7 +165,8 @@ def _axes(arguments: Arguments) -> Axes:
 
 
 def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
-    shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "limit_train")
+    shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "regularizer",
+                    "slices", "sampler", "limit_train")  # fmt: skip
     shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
     if arguments.datasets and not arguments.extend and arguments.limit_train is None:
         # A preset's limit is for its own data sets; nobody wants most of their images ignored.

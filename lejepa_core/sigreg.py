@@ -126,7 +126,7 @@ class SIGRegReading:
     share: float
     """0 at the floor, 1 at the ceiling; below 0 by chance. A shifted or partial collapse lies below 1 too."""
     gradient_bound: float
-    """No sample's gradient is longer: Σ w_k t_k |φ̂ - φ| ·2 with |φ̂ - φ| <= 1 + φ."""
+    """No sample's gradient is longer: 2·Σ w_k t_k (1 + φ(t_k))."""
 
 
 def sigreg_reading(value: float, *, samples: int, knots: int = 17, t_max: float = 3.0) -> SIGRegReading:
@@ -145,7 +145,7 @@ def sigreg_reading(value: float, *, samples: int, knots: int = 17, t_max: float 
         raise SettingError(f"samples={samples} came, at least 1 was wanted")
     q = Quadrature(knots, t_max)
     ceiling = samples * q.collapse
-    # One sample alone makes floor and ceiling meet nowhere near each other's order; the share has no meaning there.
+    # With one or two samples the ceiling lies below the floor: there is no scale between them.
     share = (value - q.floor) / (ceiling - q.floor) if ceiling > q.floor else math.nan
     bound = float((2 * q.weight_K * q.t_K * (1 + q.phi_K)).sum())
     return SIGRegReading(value=value, floor=q.floor, ceiling=ceiling, share=share, gradient_bound=bound)

@@ -44,7 +44,8 @@ class Directions:
 
         Args:
             dims: Number of dims.
-            step: Step; a tensor on the device of `like` where a CUDA graph is to draw anew at each replay.
+            step: Step; a tensor on the device of `like` where a CUDA graph is to draw anew at each replay, which
+                `sobol` cannot: it is drawn on the host.
             like: Gives dtype and device.
         """
         if self.sampler == "sobol":

@@ -82,14 +82,11 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, batc
 
 
 def normality_regularisers() -> dict[str, Any]:
-    """Every normality test as it stands in the loss; the directions are a function of the step."""
+    """Every normality test as it stands in the loss."""
+    from lejepa_core.directions import Directions
     from lejepa_core.normality import MULTIVARIATE, UNIVARIATE, Sliced
 
-    def directions(dims: int, step: int | torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(int(step))
-        return torch.nn.functional.normalize(torch.randn(dims, 8, generator=generator, dtype=like.dtype), dim=0)
-
-    sliced = {name: Sliced(test(), directions=directions) for name, test in UNIVARIATE.items()}
+    sliced = {name: Sliced(test(), directions=Directions(8)) for name, test in UNIVARIATE.items()}
     return {**sliced, **{name: test() for name, test in MULTIVARIATE.items()}}
 
 

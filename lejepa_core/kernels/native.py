@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from lejepa_core.kernels.build import load_library
+from lejepa_core.kernels.portable import LANES
 from lejepa_core.kernels.quadrature import Quadrature
 from lejepa_core.random import WORD
 
 CHUNK = 2**20
 """Elements that are worked on at a time: less makes the products slow, more gains nothing."""
-LANES = 16
 WORTH_A_THREAD = 2**16
 """Elements below which handing work to a thread takes longer than doing it."""
 

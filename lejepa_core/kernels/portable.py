@@ -21,6 +21,7 @@ from lejepa_core.random import WORD, philox4x32
 CHUNK = 2**17
 """Elements that are worked on at a time: what the processor's cache holds."""
 LANES = 16
+"""Width of the vectors in the C source; it decides which random word becomes which direction's entry."""
 
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:

@@ -1,21 +1,12 @@
 """A univariate test made multivariate by random directions, as SIGReg does it with Epps-Pulley (LeJEPA, Lemma 3)."""
 
 # N samples, D dims, S slices; L leading dims
-from typing import Protocol
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lejepa_core.directions import Directions
 from lejepa_core.normality.base import UnivariateTest, prepare
-
-
-class SliceSource(Protocol):
-    """What gives the directions of a step; `lejepa_core.directions.Directions` does."""
-
-    def __call__(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "d s"]:
-        """Unit columns in the dtype and on the device of `like`."""
-        ...
 
 
 class Sliced(nn.Module):
@@ -25,7 +16,7 @@ class Sliced(nn.Module):
     sliced, D numbers each and not S.
     """
 
-    def __init__(self, test: UnivariateTest, *, directions: SliceSource) -> None:
+    def __init__(self, test: UnivariateTest, *, directions: Directions) -> None:
         """Join a test and directions.
 
         Args:
@@ -55,5 +46,5 @@ class Sliced(nn.Module):
         """
         with torch.autocast(z.device.type, enabled=False):
             z_LND = self.test.collect(prepare(z))
-            u_LNS = z_LND @ self.directions(z.shape[-1], step, like=z_LND)
+            u_LNS = z_LND @ self.directions(z.shape[-1], step, z_LND)
             return self.test.statistic(u_LNS).mean(-1)

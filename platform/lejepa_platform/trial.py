@@ -25,6 +25,7 @@ from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
 from lejepa_core.pretrain import DivergedError, State, pretrain
 from lejepa_core.random import derive_seed
+from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
@@ -232,12 +233,17 @@ def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:
         "machine": platform.machine(),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "device": str(next(encoder.parameters()).device),
-        "kernels": SIGReg(knots=config.knots).kernel_for(next(encoder.parameters())),
+        "kernels": _kernels(config, encoder),
         "memory_format": str(encoder.memory_format),
         "threads": task.threads,
         "world_size": world_size(),
         "attempt": task.attempt,
     }
+
+
+def _kernels(config: TrialConfig, encoder: Encoder) -> str:
+    regulariser = build_regularizer(config)
+    return regulariser.kernel_for(next(encoder.parameters())) if isinstance(regulariser, SIGReg) else "eager"
 
 
 def _device(task: TrialTask) -> torch.device:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from lejepa_core.directions import Directions
 from lejepa_core.normality import MULTIVARIATE, UNIVARIATE, Sliced
 from lejepa_core.random import derive_seed
 from lejepa_core.sigreg import SIGReg
@@ -33,21 +34,11 @@ NULL_DRAWS, POWER_DRAWS, CHUNK = 2000, 400, 50
 Statistic = Callable[..., Tensor]
 
 
-def unit_columns(dims: int, step: int | Tensor, like: Tensor, slices: int) -> Tensor:
-    """Random directions of one step."""
-    generator = torch.Generator().manual_seed(derive_seed("bench", int(step)))
-    return torch.nn.functional.normalize(torch.randn(dims, slices, generator=generator, dtype=like.dtype), dim=0)
-
-
 def statistics(dims: int) -> dict[str, Statistic]:
     """Every test as it stands in the loss, Epps-Pulley first."""
-    slices = 1 if dims == 1 else SLICES
-
-    def directions(dims: int, step: int | Tensor, like: Tensor) -> Tensor:
-        return unit_columns(dims, step, like, slices)
-
+    directions = Directions(1 if dims == 1 else SLICES)
     return {
-        "epps-pulley": SIGReg(slices=slices),
+        "epps-pulley": SIGReg(slices=directions.slices),
         **{name: Sliced(test(), directions=directions) for name, test in UNIVARIATE.items()},
         **{name: test() for name, test in MULTIVARIATE.items()},
     }

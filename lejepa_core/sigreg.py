@@ -7,6 +7,7 @@ samples x slices is kept in a single process, and no tensor of samples x slices 
 # N samples, D dims, S slices, K knots after the one at 0; L leading dims as one
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 import torch
@@ -17,12 +18,13 @@ from torch.autograd.function import once_differentiable
 from lejepa_core.directions import Directions
 from lejepa_core.distributed import all_reduce_sum, world_size
 from lejepa_core.errors import SettingError, UnknownNameError
-from lejepa_core.kernels import native, portable
+from lejepa_core.kernels import compiled, native, portable
 from lejepa_core.kernels.quadrature import Quadrature
 from lejepa_core.settings import Sampler
 
-Kernel = Literal["auto", "native", "eager"]
+Kernel = Literal["auto", "native", "compiled", "eager"]
 KERNELS: tuple[str, ...] = get_args(Kernel)
+_MODULES = {"native": native, "compiled": compiled, "eager": portable}
 
 
 class SIGReg(nn.Module):
@@ -51,8 +53,9 @@ class SIGReg(nn.Module):
             t_max: Upper end of the integral.
             seed: Seed of the directions; together with the step it determines them, on every rank alike.
             sampler: How directions are drawn, see `Directions`.
-            kernel: `native`: C, compiled once on this machine, for float32 on a CPU. `eager`: torch operations.
-                `auto`: the first where it can be had.
+            kernel: `native`: C, compiled once on this machine, for float32 on a CPU. `compiled`: torch.compile.
+                `eager`: torch operations. `auto`: native on a CPU, compiled on a GPU; where these cannot be had, and
+                for float64 on a CPU, eager.
 
         Raises:
             SettingError: If slices < 1, knots < 2 or t_max <= 0, or if native kernels are wanted and cannot be had.
@@ -60,7 +63,7 @@ class SIGReg(nn.Module):
         """
         super().__init__()
         if kernel not in KERNELS:
-            raise UnknownNameError("kernel", kernel, KERNELS, "auto, native or eager")
+            raise UnknownNameError("kernel", kernel, KERNELS, "auto, native, compiled or eager")
         self.draw = Directions(slices, sampler, seed)
         self.quadrature = Quadrature(knots, t_max)
         self.slices, self.knots, self.t_max, self.seed, self.kernel = slices, knots, t_max, seed, kernel
@@ -100,17 +103,19 @@ class SIGReg(nn.Module):
 
     def directions(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "d s"]:
         """Unit vectors for one step, uniform on the sphere, as columns."""
-        if self._native(like) and self.draw.sampler == "gaussian" and isinstance(step, int):
+        if self.draw.sampler == "gaussian" and isinstance(step, int) and self.kernel_for(like) == "native":
             return native.directions(self.quadrature, self.slices, dims, self.draw.key, step).T
         return self.draw(dims, step, like)
 
     def kernel_for(self, like: Tensor) -> str:
-        """Which kernel works on such a tensor: `native` or `eager`."""
-        return "native" if self._native(like) else "eager"
+        """Which kernel works on such a tensor: `native`, `compiled` or `eager`."""
+        return self._kernel(like.device, like.dtype)
 
-    def _native(self, like: Tensor) -> bool:
-        fits = like.device.type == "cpu" and like.dtype == torch.float32 and self.kernel != "eager"
-        return fits and native.available(self.quadrature)
+    def _kernel(self, device: torch.device, dtype: torch.dtype) -> str:
+        if self.kernel == "compiled" or (self.kernel == "auto" and device.type != "cpu"):
+            return "compiled" if compiled.available(device) else "eager"
+        fits = self.kernel != "eager" and device.type == "cpu" and dtype == torch.float32
+        return "native" if fits and native.available(self.quadrature) else "eager"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,7 +161,7 @@ class _SlicedEppsPulley(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, sigreg: SIGReg, step: int | Tensor) -> Tensor:
-        evaluate = _evaluate_uncompiled if torch.compiler.is_compiling() else _evaluate
+        evaluate = _evaluate_in_graph if torch.compiler.is_compiling() else _evaluate
         statistic, gradient = evaluate(z.detach(), sigreg, step, ctx.needs_input_grad[0])
         ctx.save_for_backward(gradient)
         return statistic
@@ -169,27 +174,65 @@ class _SlicedEppsPulley(torch.autograd.Function):
         return gradient * (grad.view(*grad.shape, 1, 1) if grad.dim() else grad), None, None
 
 
+def _evaluate_in_graph(
+    z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One node of a compiled model's graph."""
+    at, step = (step, 0) if isinstance(step, Tensor) else (None, step)
+    settings = sigreg.slices, sigreg.knots, sigreg.t_max, sigreg.seed, sigreg.draw.sampler, sigreg.kernel
+    statistic, gradient = _graph_node(z, at, step, *settings, want_gradient)
+    return statistic, gradient if want_gradient else None
+
+
+@torch.library.custom_op("lejepa::sigreg", mutates_args=())
+def _graph_node(
+    z: Tensor,
+    at: Tensor | None,
+    step: int,
+    slices: int,
+    knots: int,
+    t_max: float,
+    seed: int,
+    sampler: str,
+    kernel: str,
+    want_gradient: bool,
+) -> tuple[Tensor, Tensor]:
+    sigreg = _remembered(slices, knots, t_max, seed, sampler, kernel)
+    statistic, gradient = _evaluate(z, sigreg, step if at is None else at, want_gradient)
+    return statistic, z.new_empty(0) if gradient is None else gradient
+
+
+@_graph_node.register_fake
+def _(z: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    dtype = z.dtype if z.dtype == torch.float64 else torch.float32
+    return z.new_empty(z.shape[:-2], dtype=dtype), z.new_empty(z.shape if rest[-1] else 0, dtype=dtype)
+
+
+@cache
+def _remembered(slices: int, knots: int, t_max: float, seed: int, sampler: Any, kernel: Any) -> SIGReg:
+    return SIGReg(slices=slices, knots=knots, t_max=t_max, seed=seed, sampler=sampler, kernel=kernel)
+
+
 def _evaluate(z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    with torch.autocast(z.device.type, enabled=False):
-        z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
-        a_SD = sigreg.directions(z.shape[-1], step, z_LND).T
-        evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
-        statistic_L, gradient_LND = evaluate(z_LND, a_SD, sigreg, want_gradient)
-        return statistic_L.view(z.shape[:-2]), None if gradient_LND is None else gradient_LND.view(z.shape)
-
-
-_evaluate_uncompiled = torch.compiler.disable(_evaluate)
+    if torch.is_autocast_enabled(z.device.type):
+        with torch.autocast(z.device.type, enabled=False):
+            return _evaluate(z, sigreg, step, want_gradient)
+    z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
+    a_SD = sigreg.directions(z.shape[-1], step, z_LND).T
+    evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
+    statistic_L, gradient_LND = evaluate(z_LND, a_SD, sigreg, want_gradient)
+    return statistic_L.view(z.shape[:-2]), None if gradient_LND is None else gradient_LND.view(z.shape)
 
 
 def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    kernel = native if sigreg.kernel_for(z_LND) == "native" else portable
+    kernel = _MODULES[sigreg.kernel_for(z_LND)]
     batches, samples, dims = z_LND.shape
     z_MD = z_LND.reshape(-1, dims)
     gradient_MD = torch.empty_like(z_MD) if want_gradient else None
     parts = []
     for first in range(0, len(a_SD), rows := _chunk(kernel.CHUNK, len(z_MD))):
         chunk_SD = a_SD[first : first + rows]
-        u_SM = chunk_SD @ z_MD.T
+        u_SM = torch.mm(chunk_SD, z_MD.T)
         parts.append(kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / len(a_SD), want_gradient))
         if gradient_MD is not None:
             gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(first, 1))
@@ -202,18 +245,18 @@ def _evaluate_over_ranks(
     z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
     """One reduction for all slices; the projections are kept until it is done."""
-    kernel = native if sigreg.kernel_for(z_LND) == "native" else portable
+    kernel = _MODULES[sigreg.kernel_for(z_LND)]
     batches, samples, dims = z_LND.shape
     z_MD = z_LND.reshape(-1, dims)
     rows_RN = (a_SD @ z_MD.T).view(-1, samples)
     step = _chunk(kernel.CHUNK, samples)
-    sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)], -1)
+    sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)])
     packed = all_reduce_sum(torch.cat([sums.flatten(), sums.new_full((1,), samples)]))
     statistic_R, coefficients = sigreg.quadrature.finish(packed[:-1].view_as(sums), packed[-1], 1 / len(a_SD))
     statistic_L = statistic_R.view(-1, batches).mean(0).to(z_LND.dtype)
     if not want_gradient:
         return statistic_L, None
-    for rows, part in zip(rows_RN.split(step), coefficients.split(step, -1), strict=True):
+    for rows, part in zip(rows_RN.split(step), coefficients.split(step), strict=True):
         rows.copy_(kernel.gradient(rows, part, sigreg.quadrature))
     return statistic_L, (rows_RN.view(-1, len(z_MD)).T @ a_SD).view_as(z_LND)
 

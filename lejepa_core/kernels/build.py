@@ -30,10 +30,26 @@ def load_library(knots: int) -> ctypes.CDLL | None:
     if compiler is None or not 1 <= knots <= MOST_KNOTS or os.name != "posix":
         return None
     try:
-        return ctypes.CDLL(str(_compiled(compiler, knots)))
+        return _declared(ctypes.CDLL(str(_compiled(compiler, knots))))
     except (OSError, subprocess.SubprocessError) as error:
         LOG.warning("SIGReg's kernels could not be compiled, going on with slower ones: %s", _reason(error))
         return None
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, word = ctypes.c_void_p, ctypes.c_uint32
+    # The rows, first row, how many, their width, scratch.
+    common = [pointer, ctypes.c_long, ctypes.c_long, ctypes.c_long, pointer]
+    own = {
+        "moments": [ctypes.c_float, pointer],
+        "gradient": [ctypes.c_float, pointer],
+        "statistic": [ctypes.c_float, pointer, pointer, ctypes.c_double, ctypes.c_int, pointer],
+        "directions": [word, word, word, word],
+    }
+    for name, types in own.items():
+        function = getattr(library, f"lejepa_{name}")
+        function.argtypes, function.restype = common + types, None
+    return library
 
 
 def _compiled(compiler: str, knots: int) -> Path:

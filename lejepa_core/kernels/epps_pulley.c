@@ -165,7 +165,7 @@ static void row_gradient(float *out, long n, const float *cosine, const float *s
     }
 }
 
-void lejepa_moments(const float *u, long first, long rows, long n, float spacing, float *scratch, double *out) {
+void lejepa_moments(const float *u, long first, long rows, long n, float *scratch, float spacing, double *out) {
     for (long r = first; r < first + rows; r++) {
         double c[KNOTS + 1], s[KNOTS + 1];
         row_angles(u + r * n, n, spacing, scratch, scratch + padded(n));
@@ -175,7 +175,7 @@ void lejepa_moments(const float *u, long first, long rows, long n, float spacing
     }
 }
 
-void lejepa_gradient(float *u, long first, long rows, long n, float spacing, float *scratch, const double *coefficients) {
+void lejepa_gradient(float *u, long first, long rows, long n, float *scratch, float spacing, const double *coefficients) {
     for (long r = first; r < first + rows; r++) {
         double a[KNOTS + 1], b[KNOTS + 1];
         memcpy(a + 1, coefficients + r * 2 * KNOTS, sizeof(double) * KNOTS);
@@ -185,7 +185,7 @@ void lejepa_gradient(float *u, long first, long rows, long n, float spacing, flo
     }
 }
 
-void lejepa_statistic(float *u, long first, long rows, long n, float spacing, float *scratch, const double *phi,
+void lejepa_statistic(float *u, long first, long rows, long n, float *scratch, float spacing, const double *phi,
                       const double *weight, double scale, int gradient, double *out) {
     for (long r = first; r < first + rows; r++) {
         double c[KNOTS + 1], s[KNOTS + 1], total = 0, share = 1.0 / n;
@@ -234,8 +234,8 @@ static inline floats root(floats x) {
     return x;
 }
 
-void lejepa_directions(float *out, long first, long rows, long dims, uint32_t key0, uint32_t key1, uint32_t step0,
-                       uint32_t step1, float *scratch) {
+void lejepa_directions(float *out, long first, long rows, long dims, float *scratch, uint32_t key0, uint32_t key1,
+                       uint32_t step0, uint32_t step1) {
     const float unit = 5.9604644775390625e-08f; /* 2^-24 */
     words ramp;
     for (int i = 0; i < LANES; i++) ramp[i] = i;

@@ -10,7 +10,7 @@ product, and the gradient, a trigonometric polynomial, from another: about 3B te
 
 # R rows (a slice of a batch), N samples, K knots after the one at 0, D dims, S slices
 import math
-from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,83 +25,76 @@ LANES = 16
 
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:
-    """Σ_n cos(t_k u_n) and Σ_n sin(t_k u_n) as (2, K, R)."""
-    return _unfold(*_terms(u_RN, quadrature))[:, : quadrature.knots - 1]
+    """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as (R, 2K)."""
+    return _moments(*_terms(u_RN, quadrature), quadrature)
 
 
-def gradient(u_RN: Tensor, coefficients_2KR: Tensor, quadrature: Quadrature) -> Tensor:
-    """Σ_k a_k sin(t_k u) + b_k cos(t_k u) for each element."""
-    return _polynomial(coefficients_2KR, *_terms(u_RN, quadrature))
-
-
-def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
-    """Cos lθ and sin lθ for l = 1..B as (R, 2, B, N), and cos gBθ for g = 0..G-1 as (R, G, N)."""
-    base = _base(quadrature.knots - 1)
-    groups = -(-(quadrature.knots - 1) // base)
-    theta = u_RN * quadrature.spacing
-    base_R2BN = u_RN.new_empty(len(u_RN), 2, base, u_RN.shape[-1])
-    cosines, sines = base_R2BN[:, 0].unbind(1), base_R2BN[:, 1].unbind(1)
-    _powers(theta.cos(), theta.sin(), cosines, sines)
-    group_RGN = torch.ones(len(u_RN), groups, u_RN.shape[-1], dtype=u_RN.dtype, device=u_RN.device)
-    if groups > 1:
-        _powers(cosines[-1], sines[-1], group_RGN.unbind(1)[1:])
-    return base_R2BN, group_RGN
-
-
-def _base(knots: int) -> int:
-    return max(1, round(math.sqrt(knots)))
-
-
-def _powers(c: Tensor, s: Tensor, cosines: Sequence[Tensor], sines: Sequence[Tensor] | None = None) -> None:
-    """Fill in cos lθ and sin lθ, l = 1, 2, ..., by complex products, whose rounding errors only add up."""
-    x, y = c, s
-    for index, cosine in enumerate(cosines):
-        if index:
-            x, y = torch.addcmul(x * c, y, s, value=-1), torch.addcmul(y * c, x, s)
-        cosine.copy_(x)
-        if sines is not None:
-            sines[index].copy_(y)
-
-
-def _unfold(base_R2BN: Tensor, group_RGN: Tensor) -> Tensor:
-    """Moments as (2, G·B, R) from the sums of products."""
-    rows, _, base, samples = base_R2BN.shape
-    products = (group_RGN @ base_R2BN.view(rows, 2 * base, samples).transpose(1, 2)).view(rows, -1, 2, base)
-    sign = products.new_tensor([-1.0, 1.0])[:, None]
-    at_multiple = products.new_tensor([float(samples), 0.0])[:, None].expand(rows, 2, 1)
-    found = [products[:, 0]]
-    for g in range(1, products.shape[1]):
-        mirrored = torch.cat([found[-1].flip(-1)[..., 1:], at_multiple], -1)
-        at_multiple = found[-1][..., -1:]
-        found.append(2 * products[:, g] + sign * mirrored)
-    return torch.cat(found, -1).permute(1, 2, 0)
-
-
-def _polynomial(coefficients_2KR: Tensor, base_R2BN: Tensor, group_RGN: Tensor) -> Tensor:
-    """The trigonometric polynomial with coefficients of sines and of cosines, for each element."""
-    rows, _, base, samples = base_R2BN.shape
-    groups = group_RGN.shape[1]
-    # Index k along the last dim, from 0; cosines first, as in the base terms.
-    folded = base_R2BN.new_zeros(rows, 2, groups * base + 1)
-    folded[..., 1 : 1 + coefficients_2KR.shape[1]] = coefficients_2KR.flip(0).permute(2, 0, 1)
-    sign = folded.new_tensor([-1.0, 1.0])[:, None]
-    for g in range(groups - 1, 0, -1):
-        part = folded[..., g * base + 1 : (g + 1) * base + 1]
-        folded[..., (g - 1) * base : g * base] += sign * part.flip(-1)
-        part *= 2
-    weights = folded[..., 1:].view(rows, 2, groups, base).transpose(1, 2).reshape(rows, groups, 2 * base)
-    inner_RGN = weights @ base_R2BN.view(rows, 2 * base, samples)
-    return (inner_RGN * group_RGN).sum(1) + folded[:, 0, :1]
+def gradient(u_RN: Tensor, coefficients_R2K: Tensor, quadrature: Quadrature) -> Tensor:
+    """Σ_k a_k sin(t_k u) + b_k cos(t_k u) for each element; the a_k come first in a row."""
+    return _polynomial(coefficients_R2K, *_terms(u_RN, quadrature), quadrature)
 
 
 def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient: bool) -> Tensor:
     """The statistic of each row; where wanted, u is replaced by `scale` times its gradient."""
     terms = _terms(u_RN, quadrature)
-    sums_2KR = _unfold(*terms)[:, : quadrature.knots - 1]
-    statistic_R, coefficients = quadrature.finish(sums_2KR, u_RN.shape[-1], scale)
+    statistic_R, coefficients = quadrature.finish(_moments(*terms, quadrature), u_RN.shape[-1], scale)
     if want_gradient:
-        u_RN.copy_(_polynomial(coefficients, *terms))
+        u_RN.copy_(_polynomial(coefficients, *terms, quadrature))
     return statistic_R
+
+
+def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
+    """Cos lθ, then sin lθ, l = 1..B, as (R, 2B, N), and cos gBθ, g = 0..G-1, as (R, G, N)."""
+    base, groups = _grouping(quadrature.knots - 1)
+    t_K = torch.nn.functional.pad(quadrature.on(u_RN)[0], (1, 0))
+    angles_RBN = u_RN[:, None] * t_K[1 : base + 1, None]
+    base_R2BN = u_RN.new_empty(len(u_RN), 2 * base, u_RN.shape[-1])
+    torch.cos(angles_RBN, out=base_R2BN[:, :base])
+    torch.sin(angles_RBN, out=base_R2BN[:, base:])
+    return base_R2BN, (u_RN[:, None] * t_K[: groups * base : base, None]).cos_()
+
+
+def _moments(base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
+    unfold, offset, _ = _unfolding(quadrature.knots - 1, base_R2BN.dtype, base_R2BN.device)
+    products_RP = (group_RGN @ base_R2BN.mT).flatten(1)
+    return torch.addmm(offset, products_RP, unfold.T, beta=base_R2BN.shape[-1])
+
+
+def _polynomial(coefficients_R2K: Tensor, base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
+    _, offset, unfold = _unfolding(quadrature.knots - 1, base_R2BN.dtype, base_R2BN.device)
+    weights = (coefficients_R2K @ unfold).view(*group_RGN.shape[:2], -1)
+    constant_R = coefficients_R2K @ offset.roll(len(offset) // 2)
+    return (weights @ base_R2BN).mul_(group_RGN).sum(1).add_(constant_R[:, None])
+
+
+def _grouping(knots: int) -> tuple[int, int]:
+    base = max(1, round(math.sqrt(knots)))
+    return base, -(-knots // base)
+
+
+@cache
+def _unfolding(knots: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Harmonics from products, as the identities above have it.
+
+    Returns:
+        A matrix (2K, P) from the G·2B products to cosines, then sines; what cosines have besides (2K,), to be
+        multiplied by cos 0; and the matrix with sines first.
+    """
+    base, groups = _grouping(knots)
+    cosines, sines = torch.zeros(2, groups * base + 1, groups, 2, base, dtype=torch.float64)
+    offset = torch.zeros(groups * base + 1, dtype=torch.float64)
+    offset[0] = 1
+    for g in range(groups):
+        for index in range(base):
+            k, mirrored = g * base + index + 1, g * base - index - 1
+            cosines[k, g, 0, index] = sines[k, g, 1, index] = 2 if g else 1
+            if g:
+                cosines[k] -= cosines[mirrored]
+                sines[k] += sines[mirrored]
+                offset[k] = -offset[mirrored]
+    c, s, extra = cosines[1 : knots + 1].flatten(1), sines[1 : knots + 1].flatten(1), offset[1 : knots + 1]
+    made = torch.cat([c, s]), torch.cat([extra, torch.zeros_like(extra)]), torch.cat([s, c])
+    return made[0].to(device, dtype), made[1].to(device, dtype), made[2].to(device, dtype)
 
 
 def directions(slices: int, dims: int, seed: int, step: int | Tensor, like: Tensor) -> Tensor:

@@ -49,20 +49,20 @@ class Quadrature:
             self._on[place] = self.t_K.to(like), self.phi_K.to(like), self.weight_K.to(like)
         return self._on[place]
 
-    def finish(self, sums_2KR: Tensor, count: Tensor | float, scale: float) -> tuple[Tensor, Tensor]:
+    def finish(self, sums_R2K: Tensor, count: Tensor | float, scale: float) -> tuple[Tensor, Tensor]:
         """Statistic of each row, and the coefficients of its gradient, from sums of cosines and sines.
 
         Args:
-            sums_2KR: Σ cos(t_k u) and Σ sin(t_k u) over samples, for each row.
+            sums_R2K: Σ cos(t_k u), then Σ sin(t_k u) over samples, for each row.
             count: Number of samples.
             scale: Factor of the gradient.
 
         Returns:
-            N·Σ w_k |φ̂ - φ|² per row, and (2, K, R): a_k and b_k of the gradient Σ a_k sin(t_k u) + b_k cos(t_k u).
+            N·Σ w_k |φ̂ - φ|² per row, and (R, 2K): a_k, then b_k of the gradient Σ a_k sin(t_k u) + b_k cos(t_k u).
         """
-        t_K, phi_K, weight_K = (tensor[:, None] for tensor in self.on(sums_2KR))
-        c_KR, s_KR = sums_2KR / count
-        gap_KR = c_KR - phi_K
-        statistic_R = count * (weight_K * (gap_KR.square() + s_KR.square())).sum(0)
-        slope = 2 * scale * weight_K * t_K
-        return statistic_R, torch.stack([-slope * gap_KR, slope * s_KR])
+        t_K, phi_K, weight_K = self.on(sums_R2K)
+        gap_RK, odd_RK = (sums_R2K / count).chunk(2, -1)
+        gap_RK = gap_RK - phi_K
+        statistic_R = count * ((gap_RK.square() + odd_RK.square()) @ weight_K)
+        slope_K = 2 * scale * weight_K * t_K
+        return statistic_R, torch.cat([-slope_K * gap_RK, slope_K * odd_RK], -1)

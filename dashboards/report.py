@@ -108,7 +108,9 @@ def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
     figures = {
         "accuracy": _panels(draw_accuracy(p) for p in accuracy_data(trials, results.searched)),
         "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
-        "terms": _panels(draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]))),
+        "terms": _panels(
+            draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]), results.regularizer)
+        ),
         "regret": [],
     }
     if len(summary["regret_per_lambda"]) > 1:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 
@@ -20,6 +21,7 @@ METRICS: Final = (
     "train/loss",
     "train/prediction",
     "train/sigreg",
+    "train/sigreg_share",
     "val/linear_top1",
     "test/linear_top1",
     "val/knn_top1",
@@ -55,6 +57,11 @@ class Results:
         """The study's settings, flat."""
         config: Mapping[str, Any] = self.study.get("config") or {}
         return config
+
+    @property
+    def regularizer(self) -> str:
+        """What to call the term that λ weighs in this study, `train/sigreg`."""
+        return regularizer_label(str(self.config.get("regularizer", SIGREG)))
 
     @property
     def searched(self) -> bool:

@@ -16,9 +16,13 @@ from torch import Tensor, nn
 
 from lejepa_core.distributed import all_reduce_sum
 from lejepa_core.errors import SettingError
+from lejepa_core.settings import regularizer_label
 from lejepa_core.sigreg import SIGReg
 
-OBJECTIVE_FORM = "(1-lambda)*prediction + lambda*sigreg; per view; N global"
+
+def objective_form(regularizer: str) -> str:
+    """The loss in one line, with the name of what λ weighs: `sigreg`, or that of another regularizer."""
+    return f"(1-lambda)*prediction + lambda*{regularizer_label(regularizer).lower()}; per view; N global"
 
 
 class LossTerms(NamedTuple):

@@ -3,7 +3,7 @@
 # V views, N samples of this rank, D dims
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from lejepa_core.errors import LejepaError, SettingError
 from lejepa_core.objective import LeJEPALoss, LossTerms
 from lejepa_core.random import derive_seed
 from lejepa_core.regularizers import build_regularizer
-from lejepa_core.settings import PretrainSettings
+from lejepa_core.settings import SIGREG, PretrainSettings, regularizer_label
+from lejepa_core.sigreg import sigreg_reading
 from lejepa_core.views import ViewSettings, make_views
 
 State = dict[str, Any]
@@ -47,7 +48,7 @@ class EpochResult:
     step: int
     """Steps done."""
     metrics: dict[str, float]
-    """Means over the epoch's steps: train/loss, train/prediction, train/sigreg; and the last learning rate."""
+    """`loss_metrics` of the means over the epoch's steps, and train/learning_rate of the last."""
     losses: list[float]
     """The total loss of each step."""
     seconds: float
@@ -95,7 +96,7 @@ def pretrain(
     model.train()
     for epoch in range(first, settings.epochs):
         start = time.perf_counter()
-        log = _Log()
+        log = _Log(settings)
         for batch in _batches(settings, train, epoch, steps):
             step = epoch * steps + log.steps
             rate = learning_rate(settings, step, steps * settings.epochs)
@@ -111,6 +112,24 @@ def pretrain(
             seconds=time.perf_counter() - start,
             state=lambda done=epoch + 1: _state(model, optimiser, done),  # type: ignore[misc]
         )
+
+
+def loss_metrics(settings: PretrainSettings, terms: Sequence[float]) -> dict[str, float]:
+    """What is logged of the loss; the names depend on the settings alone.
+
+    Args:
+        settings: The trial.
+        terms: Total, prediction and regulariser, neither of these two multiplied by its weight.
+
+    Returns:
+        train/loss, train/prediction and train/sigreg, which is the regulariser whichever it is; and for SIGReg itself
+        train/sigreg_share, 0 at its floor and 1 at total collapse, unless the batch is too small for such a scale.
+    """
+    metrics = dict(zip(("train/loss", "train/prediction", "train/sigreg"), terms, strict=True))
+    if settings.regularizer != SIGREG:
+        return metrics
+    reading = sigreg_reading(terms[2], samples=settings.batch_size, knots=settings.knots, t_max=settings.t_max)
+    return {**metrics, "train/sigreg_share": reading.share} if reading.ceiling > reading.floor else metrics
 
 
 def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
@@ -218,8 +237,9 @@ def _step(
 class _Log:
     """The loss terms of an epoch's steps, fetched from the device now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: PretrainSettings) -> None:
         self.steps = 0
+        self._settings = settings
         self._terms: list[Tensor] = []
 
     def add(self, terms: LossTerms, *, last: bool, epoch: int, step: int) -> None:
@@ -227,11 +247,11 @@ class _Log:
         self.steps += 1
         if (last or self.steps % CHECK_EVERY == 0) and not bool(torch.stack(self._terms).isfinite().all()):
             values = next(t.tolist() for t in self._terms if not bool(t.isfinite().all()))
-            raise DivergedError(epoch, step, dict(zip(LossTerms._fields, values, strict=True)))
+            names = ("total", "prediction", regularizer_label(self._settings.regularizer).lower())
+            raise DivergedError(epoch, step, dict(zip(names, values, strict=True)))
 
     def means(self) -> dict[str, float]:
-        total, prediction, sigreg = torch.stack(self._terms).double().mean(0).tolist()
-        return {"train/loss": total, "train/prediction": prediction, "train/sigreg": sigreg}
+        return loss_metrics(self._settings, torch.stack(self._terms).double().mean(0).tolist())
 
     def losses(self) -> list[float]:
         values: list[float] = torch.stack(self._terms)[:, 0].tolist()

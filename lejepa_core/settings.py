@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from lejepa_core.errors import SettingError, UnknownNameError
 
@@ -12,6 +12,8 @@ Regularizer = Literal[
     "epps-pulley", "anderson-darling", "cramer-von-mises", "watson", "shapiro-francia", "shapiro-wilk", "jarque-bera",
     "extended-jarque-bera", "vcreg", "moments", "vasicek", "bhep", "henze-zirkler",
 ]  # fmt: skip
+SIGREG: Final = "epps-pulley"
+"""The regularizer that is SIGReg itself; what a configuration means that names none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +59,7 @@ class PretrainSettings:
     """Linear layers in the projector."""
     projector_dim: int = 64
     """Width of the projections, the space in which the loss is taken."""
-    regularizer: Regularizer = "epps-pulley"
+    regularizer: Regularizer = SIGREG
     """Test of normality that λ weighs; `epps-pulley` is SIGReg, see `lejepa_core.normality` for the others."""
     slices: int = 1024
     """Random directions on which SIGReg tests Gaussianity, anew at each step."""
@@ -94,6 +96,11 @@ class PretrainSettings:
         for name in ("global_scale", "local_scale"):
             low, high = getattr(self, name)
             _require(name, (low, high), 0 < low <= high <= 1, "0 < low <= high <= 1")
+
+
+def regularizer_label(regularizer: str) -> str:
+    """What people should read for the term that λ weighs: `SIGReg`, or the name of the test in its place."""
+    return "SIGReg" if regularizer == SIGREG else regularizer
 
 
 def _require(name: str, value: object, holds: bool, wanted: str) -> None:

@@ -49,7 +49,7 @@ def sigreg_case(rank: int, world: int, counts: str, built: str) -> dict[str, Any
 
 
 def pretrain_case(rank: int, world: int, architecture: str, precision: str, batch: str) -> dict[str, Any]:
-    """Losses of each step, and the gradients of the last, of a short real pretraining.
+    """Losses of each step, shares of each epoch and the gradients of the last step, of a short real pretraining.
 
     A batch of "all" makes a single step of all images.
     """
@@ -70,15 +70,16 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: str, batc
         local_size=32, views_global=2, views_local=0, projector_hidden=32, projector_dim=8, slices=32,
     )  # fmt: skip
     encoder = build_encoder(settings)
-    losses = [
-        loss for epoch in loop.pretrain(settings, data, encoder, train=torch.from_numpy(train)) for loss in epoch.losses
-    ]
+    epochs = list(loop.pretrain(settings, data, encoder, train=torch.from_numpy(train)))
+    losses = [loss for epoch in epochs for loss in epoch.losses]
+    shares = torch.tensor([epoch.metrics["train/sigreg_share"] for epoch in epochs])
     if rank == 0:
         # The other ranks are done: an evaluation must not wait for them.
         evaluate(encoder, data, image_size=32, train=train)
     gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
     buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])
-    return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers}
+    return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers,
+            "shares": shares}  # fmt: skip
 
 
 def normality_regularisers() -> dict[str, Any]:
@@ -129,11 +130,23 @@ def normality_refusals_case(rank: int, world: int, counts: str) -> list[str]:
     return refused
 
 
+def trial_case(rank: int, world: int) -> dict[str, float | None] | None:
+    """Metrics of a trial's result, which one rank has."""
+    from toys import stripes_task
+
+    from lejepa_platform.trial import run_trial
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    result = run_trial(stripes_task(Path(sys.argv[5]).parent / f"data-{rank}"))
+    return None if result is None else result.metrics
+
+
 CASES = {
     "sigreg": sigreg_case,
     "pretrain": pretrain_case,
     "normality": normality_case,
     "normality_refusals": normality_refusals_case,
+    "trial": trial_case,
 }
 
 if __name__ == "__main__":

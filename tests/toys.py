@@ -1,12 +1,16 @@
 """Small things that several tests use: image folders written on the spot, a trial, a study."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from lejepa_core.datasets import ImageDataset, load_dataset
 from lejepa_platform.config import StudyConfig, TrialConfig
+from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.task import TrialTask
 
 TRIAL = TrialConfig(
     architecture="resnet10t_w32", family="resnet", dataset="digits", data_fingerprint="0123456789abcdef",
@@ -42,3 +46,23 @@ def stripes(folder: Path, **options: int) -> ImageDataset:
     """A labelled data set of stripes, cached below the folder."""
     images = write_folder(folder / "stripes", **options)  # type: ignore[arg-type]
     return load_dataset(f"folder:{images}", image_size=32, cache_dir=folder / "cache")
+
+
+def stripes_task(folder: Path, **changes: Any) -> TrialTask:
+    """A begun trial of one short epoch on stripes, without probes; `changes` are settings of the trial."""
+    source, cache = f"folder:{write_folder(folder / 'stripes', per_class=20)}", folder / "cache"
+    data = load_dataset(source, image_size=32, cache_dir=cache, labelled=False)
+    config = replace(
+        TRIAL, dataset=data.name, data_fingerprint=data.fingerprint, epochs=1, batch_size=16, image_size=32,
+        local_size=32, views_global=2, views_local=1, projector_hidden=32, projector_dim=8, slices=24, knots=9,
+    )  # fmt: skip
+    config = replace(config, **changes)
+    study = StudyLedger(folder / "study")
+    return TrialTask(
+        config=config.flat(),
+        study=str(study.path),
+        attempt=study.trial(config.key).begin(config).attempt,
+        source=source,
+        cache=str(cache),
+        labelled=False,
+    )

@@ -37,10 +37,10 @@ def make_store(storage: Path) -> Path:
     return Path(shutil.copy(Path(_template().name) / "mlflow.db", storage))
 
 
-def make_study(storage: Path, name: str = "demo") -> StudyLedger:
+def make_study(storage: Path, name: str = "demo", **settings: Any) -> StudyLedger:
     study = StudyLedger.at(storage, name)
     optimisers = {"resnet10t_w32": [[1e-3, 0.05]], "vit_tiny": [[1e-3, 0.05], [5e-4, 0.01]]}
-    write_json(study.path / "study.json", {"name": name, "config": {"optimisers": optimisers}})
+    write_json(study.path / "study.json", {"name": name, "config": {"optimisers": optimisers, **settings}})
     return study
 
 

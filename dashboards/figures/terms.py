@@ -1,19 +1,12 @@
 """Without labels: what λ does to the two terms of the loss and to the rank of the embedding."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures import style
 from dashboards.statistics import CELL, MEASURED, column, pooled_intervals
-
-TERMS: Final = {
-    "train/prediction": "prediction loss",
-    "train/sigreg": "SIGReg",
-    "geometry/effective_rank": "effective rank",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,13 +32,18 @@ class TermPanel:
     lambdas: tuple[float, ...]
 
 
-def terms_data(trials: pd.DataFrame, datasets: tuple[str, ...]) -> tuple[TermPanel, ...]:
-    """What to draw: three panels for each of `datasets`, from `Results.trials`."""
+def terms_data(trials: pd.DataFrame, datasets: tuple[str, ...], regularizer: str) -> tuple[TermPanel, ...]:
+    """What to draw: three panels for each of `datasets`, from `Results.trials` and `Results.regularizer`."""
+    terms = {
+        "train/prediction": "prediction loss",
+        "train/sigreg": regularizer,
+        "geometry/effective_rank": "effective rank",
+    }
     order = {name: i for i, name in enumerate(sorted(trials["architecture"].unique()))}
     panels = []
     for dataset in datasets:
         part = trials[(trials["dataset"] == dataset) & trials["outcome"].isin(MEASURED)]
-        for term, words in TERMS.items():
+        for term, words in terms.items():
             values = part.assign(value=column(part, term)).dropna(subset=["value"])
             if len(values):
                 panels.append(_panel(f"{words} · {dataset}", term, values, order))

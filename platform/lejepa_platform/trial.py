@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import platform
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder, build_encoder
 from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
-from lejepa_core.pretrain import DivergedError, State, pretrain
+from lejepa_core.pretrain import DivergedError, State, loss_metrics, pretrain
 from lejepa_core.random import derive_seed
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
@@ -56,7 +57,9 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         encoder = build_encoder(config).to(_device(task))
         if rank() == 0:
             ledger.write("environment.json", json.dumps(environment(task, config, encoder), indent=1).encode())
-        metrics = _floors(task, config, data, encoder, train) if rank() == 0 else {}
+        metrics = objective_figures(config)
+        if rank() == 0:
+            metrics |= _floors(task, config, data, encoder, train)
         overhead = time.perf_counter() - start
         result = _train_and_evaluate(task, config, ledger, data, encoder, train, metrics, overhead)
         if result is not None:
@@ -108,7 +111,7 @@ def _train_and_evaluate(
         history = _pretrain(task, config, ledger, data, encoder, torch.from_numpy(train))
     except DivergedError as error:
         history = ledger.history()
-        metrics |= {f"train/{name}": None for name in ("loss", "prediction", "sigreg")}
+        metrics |= dict.fromkeys(loss_metrics(config, (math.nan, math.nan, math.nan)))
         return _result(config, "diverged", str(error), metrics, history, overhead) if rank() == 0 else None
     if rank() != 0:
         return None
@@ -218,6 +221,22 @@ def _floor_key(config: TrialConfig) -> str:
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
              config.local_size, config.limit_train, config.precision)  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def objective_figures(config: TrialConfig) -> Metrics:
+    """What turns λ of this trial's objective into that of another convention, beside the terms of the loss.
+
+    Returns:
+        Samples N of the global batch, views V, knots K, slices M, and ranks W of the process group that exists now.
+        Knots are of no consequence to a regularizer other than epps-pulley, nor slices to one that is not sliced.
+    """
+    return {
+        "objective/samples": config.batch_size,
+        "objective/views": config.views_global + config.views_local,
+        "objective/knots": config.knots,
+        "objective/slices": config.slices,
+        "objective/ranks": world_size(),
+    }
 
 
 def _public_metrics(row: Flat) -> Metrics:

@@ -107,6 +107,22 @@ def test_every_kind_of_study_has_a_page(kind: str, make_trial, write_study):
     assert expected in Page((study / "report.html").read_text()).text
 
 
+@pytest.mark.parametrize(
+    ("config", "shown", "hidden"),
+    [({}, "SIGReg · digits", "watson"), ({"regularizer": "watson"}, "watson · digits", "SIGReg")],
+)
+def test_the_page_names_what_lambda_weighs(config: dict, shown: str, hidden: str, make_trial, write_study):
+    trials = [
+        make_trial(lam=lam, floor=None, chance=None, metrics={"train/sigreg": 2.0}, config=config) for lam in (0.1, 0.2)
+    ]
+    study = write_study(trials, config=config)
+    write_report(study)
+    page = Page((study / "report.html").read_text())
+    figures = [script for script in page.scripts if '"data"' in script[:20]]
+    assert [shown in json.loads(figure)["layout"]["title"]["text"] for figure in figures] == [True]
+    assert hidden not in page.text + figures[0]
+
+
 def test_a_second_report_replaces_the_first(study: Path):
     write_report(study)
     (pending,) = [p for p in (study / "trials").iterdir() if not (p / "result.json").exists()]

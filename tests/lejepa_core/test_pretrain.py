@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ranks import run_on_ranks
@@ -97,6 +98,28 @@ def test_a_learning_rate_out_of_all_bounds_is_reported_as_divergence(data: Image
         run(replace(SETTINGS, learning_rate=1e30, warmup=0.0), data)
 
 
+def test_divergence_names_what_lambda_weighs(data: ImageDataset) -> None:
+    with pytest.raises(DivergedError, match="watson = nan"):
+        run(replace(SETTINGS, regularizer="watson", learning_rate=1e30, warmup=0.0), data)
+
+
+def test_the_share_is_where_sigreg_stands_between_a_gaussian_and_collapse(data: ImageDataset) -> None:
+    settings = replace(SETTINGS, knots=9, t_max=2.0)
+    _, results = run(settings, data, epochs=2)
+    t = np.linspace(-2, 2, 17)
+    phi = np.exp(-(t**2) / 2)
+    floor, ceiling = np.trapezoid(phi * (1 - phi**2), t), 16 * np.trapezoid(phi * (1 - phi) ** 2, t)
+    for metrics in (result.metrics for result in results):
+        wanted = (metrics["train/sigreg"] - floor) / (ceiling - floor)
+        assert metrics["train/sigreg_share"] == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("change", [{"regularizer": "watson"}, {"regularizer": "bhep"}, {"batch_size": 2}])
+def test_without_a_scale_there_is_no_share(data: ImageDataset, change: dict) -> None:
+    _, results = run(replace(SETTINGS, **change), data, epochs=1)
+    assert results[0].metrics.keys() == {"train/loss", "train/prediction", "train/sigreg", "train/learning_rate"}
+
+
 def test_a_batch_larger_than_the_data_is_refused(data: ImageDataset) -> None:
     with pytest.raises(SettingError, match="lower --batch-size"):
         run(replace(SETTINGS, batch_size=10_000), data)
@@ -107,6 +130,7 @@ def test_two_processes_compute_what_one_does_in_float64(tmp_path: Path, architec
     one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float64", "18")[0]
     for part in run_on_ranks("pretrain", 2, tmp_path, architecture, "float64", "18"):
         torch.testing.assert_close(part["losses"], one["losses"], rtol=1e-8, atol=0)
+        torch.testing.assert_close(part["shares"], one["shares"], rtol=1e-6, atol=0)
         torch.testing.assert_close(part["buffers"], one["buffers"], rtol=1e-6, atol=1e-8)
 
 

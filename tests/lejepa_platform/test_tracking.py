@@ -1,8 +1,10 @@
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ from trackers import (
     wait_for,
 )
 
-from lejepa_core.objective import OBJECTIVE_FORM
 from lejepa_platform.config import METHOD_VERSION, TrialConfig
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import Outcome, StudyLedger
@@ -82,7 +83,7 @@ def test_a_growing_study_is_mirrored_exactly_and_quietly(
         "dataset": "digits",
         "family": "resnet",
         "seed": "0",
-        "objective_form": OBJECTIVE_FORM,
+        "objective_form": "(1-lambda)*prediction + lambda*sigreg; per view; N global",
         "method_version": str(METHOD_VERSION),
     }
     assert held["tags"] | wanted == held["tags"]
@@ -236,3 +237,27 @@ def test_a_damaged_trial_does_not_hold_up_the_others(study: StudyLedger, tmp_pat
     assert_mirrored(study, tmp_path / "mlflow.db", configs[1:])
     with pytest.raises(StudyError, match="1 of 2 trials cannot be mirrored"):
         sync(study, default_uri(tmp_path))
+
+
+def forms(storage: Path) -> dict[str, str]:
+    """Role of a run -> its objective."""
+    return {run["tags"]["role"]: run["tags"]["objective_form"] for run in stored(storage / "mlflow.db")}
+
+
+def test_every_run_names_what_lambda_weighs(tmp_path: Path) -> None:
+    make_store(tmp_path)
+    study = make_study(tmp_path, regularizer="watson")
+    add_trial(study, replace(trial(), regularizer="watson"))
+    sync(study, default_uri(tmp_path))
+    form = "(1-lambda)*prediction + lambda*watson; per view; N global"
+    assert forms(tmp_path) == {"study": form, "cell": form, "trial": form}
+
+
+def test_a_study_from_before_there_were_regularizers_has_sigreg(study: StudyLedger, tmp_path: Path) -> None:
+    path = add_trial(study, trial()).path / "config.json"
+    document = json.loads(path.read_text())
+    del document["config"]["regularizer"]
+    path.write_text(json.dumps(document))
+    sync(study, default_uri(tmp_path))
+    form = "(1-lambda)*prediction + lambda*sigreg; per view; N global"
+    assert forms(tmp_path) == {"study": form, "cell": form, "trial": form}

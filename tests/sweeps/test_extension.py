@@ -44,7 +44,17 @@ def test_only_what_is_named_is_added(stored: Path, capsys: pytest.CaptureFixture
     assert StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"]) == before
 
 
-def test_another_setting_is_refused(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--storage", str(stored), "--study", "s", "--extend", "--epochs", "2"]
-    assert main(arguments) == 2
-    assert "another epochs" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("setting", "value"), [("epochs", "2"), ("regularizer", "watson"), ("sampler", "sobol"), ("slices", "32")]
+)
+def test_another_setting_is_refused_in_one_line_and_nothing_is_written(
+    stored: Path, capsys: pytest.CaptureFixture[str], setting: str, value: str
+) -> None:
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in stored.rglob("*")}
+
+    before = files()
+    assert main(["--storage", str(stored), "--study", "s", "--extend", f"--{setting}", value]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: --extend adds to the axes of a study; 's' has another {setting}"
+    assert files() == before

@@ -13,14 +13,14 @@ from mlflow import MlflowClient
 from studies import results, run, start, wait_for
 from toys import STUDY, write_folder
 
-from lejepa_core.objective import OBJECTIVE_FORM
 from lejepa_platform.study import Execution, run_study
 from lejepa_platform.tracking import default_uri
 
 METRICS = {
-    "train/loss", "train/prediction", "train/sigreg", "val/linear_top1", "test/linear_top1", "val/knn_top1",
-    "test/knn_top1", "floor/random_init_linear_top1", "floor/chance",
+    "train/loss", "train/prediction", "train/sigreg", "train/sigreg_share", "val/linear_top1", "test/linear_top1",
+    "val/knn_top1", "test/knn_top1", "floor/random_init_linear_top1", "floor/chance",
 }  # fmt: skip
+OBJECTIVE = ("objective/samples", "objective/views", "objective/knots", "objective/slices", "objective/ranks")
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,12 @@ def test_every_trial_stands_in_mlflow(finished: Path) -> None:
     assert Counter(run.data.tags["trial_key"] for run in runs) == dict.fromkeys(results(finished), 1)
     for logged in runs:
         tags, result = logged.data.tags, results(finished)[logged.data.tags["trial_key"]]
-        assert (tags["outcome"], tags["study"], tags["objective_form"]) == ("ok", "s", OBJECTIVE_FORM)
+        assert (tags["outcome"], tags["study"]) == ("ok", "s")
+        assert tags["objective_form"] == "(1-lambda)*prediction + lambda*sigreg; per view; N global"
         assert (tags["architecture"], tags["dataset"]) == (result["config"]["architecture"], "folder:stripes")
         assert float(logged.data.params["lambda"]) == logged.data.metrics["hp/lambda"] == result["config"]["lambda"]
-        assert logged.data.metrics["test/linear_top1"] == result["metrics"]["test/linear_top1"]
+        for name in ("test/linear_top1", *OBJECTIVE):
+            assert logged.data.metrics[name] == result["metrics"][name]
         assert logged.info.status == "FINISHED"
     client = MlflowClient(default_uri(finished))
     parent = client.search_runs([runs[0].info.experiment_id], "tags.role = 'study'")[0]
@@ -157,7 +159,9 @@ def test_divergence_is_a_result_with_a_reason(tmp_path: Path, images: Path) -> N
     assert "not finite" in result["reason"]
     assert "diverged" in out
     assert "diverged" in (storage / "s" / "report.html").read_text()
-    assert trial_runs(storage)[0].data.tags["outcome"] == "diverged"
+    (logged,) = trial_runs(storage)
+    assert logged.data.tags["outcome"] == "diverged"
+    assert [logged.data.metrics[name] for name in OBJECTIVE] == [result["metrics"][name] for name in OBJECTIVE]
 
 
 def test_unlabelled_images_are_pretrained_on_and_not_probed(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ class Index:
     experiment_id: str
     several_optimisers: frozenset[str]
     """Architectures whose trials differ in learning rate or weight decay."""
+    common_tags: dict[str, str]
+    """What the runs of the study and of its cells say about the method."""
     study: Run | None = None
     cells: dict[tuple[str, str], Run] = field(default_factory=dict)
     trials: dict[str, Run] = field(default_factory=dict)
@@ -84,7 +86,8 @@ class Mirror:
         if self._index is None:
             check_tracking(self._uri)
             client = connect(self._uri)
-            index = Index(client, self._experiment(client), _several_optimisers(self._study))
+            config = (read_json(self._study.path / "study.json") or {}).get("config", {})
+            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config))
             for run in read_runs(client, index.experiment_id):
                 self._file(index, run)
             self._index = index
@@ -186,7 +189,7 @@ class Mirror:
 
     def _study_run(self, index: Index, *, created: int) -> Run:
         if index.study is None:
-            tags = {"role": "study", **common_tags()}
+            tags = {"role": "study", **index.common_tags}
             index.study = self._create(index, tags, name=self._study.name, created=created)
         return _folder(index.client, index.study, created)
 
@@ -197,7 +200,7 @@ class Mirror:
             architecture, dataset = record.cell
             tags = {name: record.tags().get(name, "") for name in ("architecture", "dataset", "family")}
             # Beside the study's run, not below it: MLflow's table would open with a single row.
-            tags |= {"role": "cell", **common_tags()}
+            tags |= {"role": "cell", **index.common_tags}
             tags = {name: text for name, text in tags.items() if text}
             run = self._create(index, tags, name=f"{architecture} / {dataset}", created=record.created)
             index.cells[record.cell] = run
@@ -278,7 +281,6 @@ def _folder(client: Any, run: Run, created: int) -> Run:
     return run
 
 
-def _several_optimisers(study: StudyLedger) -> frozenset[str]:
-    document = read_json(study.path / "study.json") or {}
-    optimisers = document.get("config", {}).get("optimisers", {})
+def _several_optimisers(config: Flat) -> frozenset[str]:
+    optimisers = config.get("optimisers", {})
     return frozenset(architecture for architecture, pairs in optimisers.items() if len(pairs) > 1)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
-from lejepa_core.objective import OBJECTIVE_FORM
+from lejepa_core.objective import objective_form
+from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import FAILURES, TrialLedger
@@ -132,7 +133,7 @@ class Record:
 
     def tags(self) -> dict[str, str]:
         """What to filter and group by."""
-        tags = {"role": "trial", "trial_key": self.key, **common_tags()}
+        tags = {"role": "trial", "trial_key": self.key, **common_tags(self.config)}
         tags |= {name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")}
         if self.result is not None:
             tags |= {
@@ -167,9 +168,14 @@ class Record:
         return [Point(key, value, epoch, self.created + epoch) for key, value in metrics.items()]
 
 
-def common_tags() -> dict[str, str]:
-    """What every run says about the method."""
-    return {"objective_form": OBJECTIVE_FORM, "method_version": str(METHOD_VERSION)}
+def common_tags(config: Mapping[str, Any]) -> dict[str, str]:
+    """What every run says about the method.
+
+    Args:
+        config: Of the trial or of the study, flat; without a `regularizer` λ weighs SIGReg.
+    """
+    form = objective_form(str(config.get("regularizer", SIGREG)))
+    return {"objective_form": form, "method_version": str(METHOD_VERSION)}
 
 
 def result_digest(result: Flat | None) -> str:

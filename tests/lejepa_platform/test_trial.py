@@ -1,0 +1,61 @@
+"""What the one trial function leaves in a result, run as it is on small images."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ranks import run_on_ranks
+from toys import stripes_task
+
+from lejepa_core.settings import Regularizer
+from lejepa_platform.trial import run_trial
+
+FIGURES = {
+    "objective/samples": 16, "objective/views": 3, "objective/knots": 9, "objective/slices": 24, "objective/ranks": 1,
+}  # fmt: skip
+EXPLODING = {"learning_rate": 1e30, "warmup": 0.0, "epochs": 2}
+
+
+def outcome_and_metrics(folder: Path, **changes: Any) -> tuple[str, dict[str, float | None]]:
+    task = stripes_task(folder, **changes)
+    run_trial(task)
+    result = task.ledger.result()
+    assert result is not None
+    return result["outcome"], result["metrics"]
+
+
+def test_a_result_holds_the_figures_of_its_objective(tmp_path: Path) -> None:
+    _, metrics = outcome_and_metrics(tmp_path)
+    assert {name: value for name, value in metrics.items() if name.startswith("objective/")} == FIGURES
+
+
+def test_a_diverged_trial_holds_the_figures_of_its_objective(tmp_path: Path) -> None:
+    outcome, metrics = outcome_and_metrics(tmp_path, **EXPLODING)
+    assert outcome == "diverged"
+    assert {name: value for name, value in metrics.items() if name.startswith("objective/")} == FIGURES
+
+
+def test_samples_are_of_all_ranks_and_ranks_those_that_trained(tmp_path: Path) -> None:
+    (metrics, other) = run_on_ranks("trial", 2, tmp_path)
+    assert (metrics["objective/samples"], metrics["objective/ranks"]) == (16, 2)
+    assert other is None
+
+
+def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:
+    task = stripes_task(tmp_path, epochs=2)
+    result = run_trial(task)
+    assert result is not None
+    assert result.metrics["train/sigreg_share"] == task.ledger.history()[-1]["train/sigreg_share"]
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "cleared"),
+    [
+        ("epps-pulley", {"train/loss", "train/prediction", "train/sigreg", "train/sigreg_share"}),
+        ("watson", {"train/loss", "train/prediction", "train/sigreg"}),
+    ],
+)
+def test_divergence_clears_the_terms_of_the_loss(tmp_path: Path, regularizer: Regularizer, cleared: set[str]) -> None:
+    outcome, metrics = outcome_and_metrics(tmp_path, regularizer=regularizer, **EXPLODING)
+    assert outcome == "diverged"
+    assert {name for name, value in metrics.items() if value is None} == cleared

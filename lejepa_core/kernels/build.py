@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 LOG = logging.getLogger("lejepa")
 SOURCE = Path(__file__).with_name("epps_pulley.c")
@@ -39,8 +40,8 @@ def load_library(knots: int) -> ctypes.CDLL | None:
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer, word = ctypes.c_void_p, ctypes.c_uint32
     # The rows, first row, how many, their width, scratch.
-    common = [pointer, ctypes.c_long, ctypes.c_long, ctypes.c_long, pointer]
-    own = {
+    common: list[type[Any]] = [pointer, ctypes.c_long, ctypes.c_long, ctypes.c_long, pointer]
+    own: dict[str, list[type[Any]]] = {
         "moments": [ctypes.c_float, pointer],
         "gradient": [ctypes.c_float, pointer],
         "statistic": [ctypes.c_float, pointer, pointer, ctypes.c_double, ctypes.c_int, pointer],

@@ -171,8 +171,7 @@ class StudyConfig:
         Raises:
             SettingError: If the two differ in more than their axes.
         """
-        names = self.shared.keys() | other.shared.keys()
-        different = sorted(k for k in names if self.shared.get(k) != other.shared.get(k))
+        different = differences(self.shared, other.shared)
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
         different += [f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f]
         if different:
@@ -209,6 +208,13 @@ class StudyConfig:
         """As a JSON object."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
         return json.loads(json.dumps({**own, **self.shared}))
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """Names that have different values in two sets of settings, a trial's default where one of them has none."""
+    defaults = {_public(f.name): _plain(f.default) for f in fields(TrialConfig) if f.default is not MISSING}
+    first, second = defaults | dict(first), defaults | dict(second)
+    return sorted(k for k in first.keys() | second.keys() if _plain(first.get(k)) != _plain(second.get(k)))
 
 
 def union(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:

@@ -24,7 +24,7 @@ from typing import Literal, Self, get_args
 
 from filelock import FileLock, Timeout
 
-from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig
+from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
 from lejepa_platform.storage import finite, read_json, write_bytes, write_json
 
@@ -222,9 +222,7 @@ class StudyLedger:
 
     def differences(self, config: StudyConfig) -> list[str]:
         """Settings in which the stored study is another one than `config`."""
-        stored = self.read()["config"]
-        wanted = config.flat()
-        return sorted(k for k in stored.keys() | wanted.keys() if stored.get(k) != wanted.get(k))
+        return differences(self.read()["config"], config.flat())
 
     def trial(self, key: str) -> TrialLedger:
         """One trial's folder."""

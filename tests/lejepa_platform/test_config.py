@@ -7,7 +7,7 @@ import pytest
 from toys import STUDY, TRIAL
 
 from lejepa_core.errors import SettingError
-from lejepa_platform.config import StudyConfig, TrialConfig
+from lejepa_platform.config import StudyConfig, TrialConfig, differences
 
 
 def test_key_is_pinned() -> None:
@@ -63,6 +63,13 @@ def test_extending_refuses_another_method_or_other_images() -> None:
         STUDY.extended(replace(STUDY, shared={**STUDY.shared, "epochs": 4}))
     with pytest.raises(SettingError, match="images of digits"):
         STUDY.extended(replace(STUDY, fingerprints={"digits": "c" * 16}, datasets=("digits",)))
+
+
+def test_a_default_named_aloud_is_no_difference() -> None:
+    aloud = replace(STUDY, shared={**STUDY.shared, "regularizer": "epps-pulley", "global_scale": (0.3, 1.0)})
+    assert STUDY.extended(aloud) == STUDY
+    assert differences(STUDY.flat(), aloud.flat()) == []
+    assert differences(STUDY.flat(), {**aloud.flat(), "sampler": "sobol"}) == ["sampler"]
 
 
 @pytest.mark.parametrize("lambdas", [(0.0,), (1.0,), (1.5,), (float("nan"),), (-0.1, 0.2), (), (0.1, 0.1)])

@@ -84,12 +84,12 @@ class SIGReg(nn.Module):
 
         Args:
             z: Projections, N samples of D dims per leading index; float64 is kept, anything else becomes float32.
-                NaN and infinity give NaN.
+                NaN and infinity give NaN. Ranks may have different N, also none.
             step: Global step; (seed, step) determine the directions. A tensor on z's device where a CUDA graph is
                 captured.
 
         Returns:
-            One value per leading index, averaged over slices; the same on every rank.
+            One value per leading index, averaged over slices; the same on every rank. NaN if no rank has a sample.
 
         Raises:
             SettingError: If z has fewer than two dims or no dims to project, or no samples in a single process.
@@ -217,7 +217,7 @@ def _evaluate(z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool
     if torch.is_autocast_enabled(z.device.type):
         with torch.autocast(z.device.type, enabled=False):
             return _evaluate(z, sigreg, step, want_gradient)
-    z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(-1, *z.shape[-2:])
+    z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(math.prod(z.shape[:-2]), *z.shape[-2:])
     a_SD = sigreg.directions(z.shape[-1], step, z_LND).T
     evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
     statistic_L, gradient_LND = evaluate(z_LND, a_SD, sigreg, want_gradient)
@@ -247,8 +247,8 @@ def _evaluate_over_ranks(
     """One reduction for all slices; the projections are kept until it is done."""
     kernel = _MODULES[sigreg.kernel_for(z_LND)]
     batches, samples, dims = z_LND.shape
-    z_MD = z_LND.reshape(-1, dims)
-    rows_RN = (a_SD @ z_MD.T).view(-1, samples)
+    z_MD = z_LND.reshape(batches * samples, dims)
+    rows_RN = (a_SD @ z_MD.T).view(len(a_SD) * batches, samples)
     step = _chunk(kernel.CHUNK, samples)
     sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)])
     packed = all_reduce_sum(torch.cat([sums.flatten(), sums.new_full((1,), samples)]))
@@ -258,7 +258,7 @@ def _evaluate_over_ranks(
         return statistic_L, None
     for rows, part in zip(rows_RN.split(step), coefficients.split(step), strict=True):
         rows.copy_(kernel.gradient(rows, part, sigreg.quadrature))
-    return statistic_L, (rows_RN.view(-1, len(z_MD)).T @ a_SD).view_as(z_LND)
+    return statistic_L, (rows_RN.view(len(a_SD), len(z_MD)).T @ a_SD).view_as(z_LND)
 
 
 def _chunk(elements: int, width: int) -> int:

@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
+
+if TYPE_CHECKING:
+    from lejepa_core.settings import Precision
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,31 +29,93 @@ def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[A
     return [torch.load(out, weights_only=True) for out in outs]
 
 
-def sigreg_case(rank: int, world: int, counts: str, built: str) -> dict[str, Any]:
-    """Loss and gradient of a linear encoder, every rank with another number of samples."""
+def sigreg_case(rank: int, world: int, counts: str) -> dict[str, dict[str, torch.Tensor]]:
+    """What `sigreg_step` finds, by dtype and kernel, and by when the module was built; and the bits of this process."""
+    from lejepa_core.sigreg import Kernel, SIGReg
+
+    bits = sigreg_bits()
+    variants: list[tuple[str, Kernel]] = [("float64", "eager"), ("float32", "native"), ("float32", "eager")]
+    built = {f"{dtype} {kernel} before": SIGReg(slices=16, kernel=kernel) for dtype, kernel in variants}
+    if world > 1:
+        # A rank that waits for one that never comes must fail within the time a test has.
+        address, patience = f"file://{sys.argv[4]}", timedelta(seconds=30)
+        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world, timeout=patience)
+    built |= {f"{dtype} {kernel} after": SIGReg(slices=16, kernel=kernel) for dtype, kernel in variants}
+    sizes = [int(n) for n in counts.split(",")]
+    sizes = sizes if world > 1 else [sum(sizes)]
+    found = {name: sigreg_step(sigreg, rank, sizes, getattr(torch, name.split()[0])) for name, sigreg in built.items()}
+    return {"bits": bits, **found}
+
+
+def sigreg_step(sigreg: Any, rank: int, sizes: list[int], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Loss and gradient of a linear encoder, and SIGReg of a tensor with leading dims, of this rank's samples."""
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
     from lejepa_core.objective import LeJEPALoss
-    from lejepa_core.sigreg import SIGReg
 
-    loss = LeJEPALoss(0.3, sigreg=SIGReg(slices=16)) if built == "before" else None
+    x = torch.randn(2, 3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mine = torch.split(x.to(dtype), sizes, dim=2)[rank]
+    torch.manual_seed(1)
+    model: nn.Module = nn.Linear(6, 4).to(dtype)
+    trained = DistributedDataParallel(model) if len(sizes) > 1 else model
+    terms = LeJEPALoss(0.3, sigreg=sigreg)(trained(mine[0]), views_global=2, step=5)
+    terms.total.backward()
+    leaf = mine.clone().requires_grad_()
+    statistic = sigreg(leaf, step=5)
+    (statistic * torch.arange(1.0, 7.0).view(2, 3)).sum().backward()
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    assert leaf.grad is not None
+    return {
+        "terms": torch.stack(terms).detach(),
+        "gradient": gradient,
+        "statistic": statistic.detach(),
+        "sample gradient": leaf.grad,
+    }
+
+
+def compiled_case(rank: int, world: int, counts: str) -> dict[str, torch.Tensor]:
+    """Loss and gradient of a training step in one compiled graph, both of the whole batch."""
+    from torch import nn
+
+    from lejepa_core import LeJEPALoss, SIGReg
+
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    loss = loss or LeJEPALoss(0.3, sigreg=SIGReg(slices=16))
-    sizes = [int(n) for n in counts.split(",")]
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(3, sum(sizes), 6, generator=generator, dtype=torch.float64)
-    mine = x.split(sizes, dim=1)[rank] if world > 1 else x
+    sizes = [int(n) for n in counts.split(",")] if world > 1 else [sum(map(int, counts.split(",")))]
+    x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0)).split(sizes, dim=1)[rank]
     torch.manual_seed(1)
-    model: nn.Module = nn.Linear(6, 4).double()
-    trained = DistributedDataParallel(model) if world > 1 else model
-    terms = loss(trained(mine), views_global=2, step=5)
-    terms.total.backward()
-    return {"loss": terms.total.detach(), "terms": torch.stack(terms).detach(), "grad": model.weight.grad}
+    model, loss = nn.Linear(6, 4), LeJEPALoss(0.3, sigreg=SIGReg(slices=16))
+
+    @torch.compile(backend="aot_eager", fullgraph=True)
+    def total(x: torch.Tensor, step: int) -> torch.Tensor:
+        return loss(model(x), views_global=2, step=step).total
+
+    value = total(x, 5)
+    value.backward()
+    gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    if world > 1:
+        dist.all_reduce(gradient)
+    return {"value": value.detach(), "gradient": gradient / world}
 
 
-def pretrain_case(rank: int, world: int, architecture: str, precision: str, batch: str) -> dict[str, Any]:
+def sigreg_bits() -> dict[str, torch.Tensor]:
+    """Value and gradient for every kernel and sampler."""
+    from lejepa_core.directions import SAMPLERS
+    from lejepa_core.sigreg import SIGReg
+
+    found = {}
+    for kernel in ("native", "eager"):
+        for sampler in SAMPLERS:
+            z = torch.randn(2, 50, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+            value = SIGReg(slices=32, seed=3, sampler=sampler, kernel=kernel)(z, step=9)  # type: ignore[arg-type]
+            value.sum().backward()
+            assert z.grad is not None
+            found[f"{kernel} {sampler}"] = torch.cat([value.detach(), z.grad.flatten()])
+    return found
+
+
+def pretrain_case(rank: int, world: int, architecture: str, precision: "Precision", batch: str) -> dict[str, Any]:
     """Losses of each step, shares of each epoch and the gradients of the last step, of a short real pretraining.
 
     A batch of "all" makes a single step of all images.
@@ -100,7 +167,7 @@ def normality_case(rank: int, world: int, counts: str, dtype: str) -> dict[str, 
         dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
     sizes = [int(n) for n in counts.split(",")]
     x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=getattr(torch, dtype))
-    mine = x.split(sizes, dim=1)[rank] if world > 1 else x
+    mine = torch.split(x, sizes, dim=1)[rank] if world > 1 else x
     torch.manual_seed(1)
     model: nn.Module = nn.Linear(6, 4).to(x.dtype)
     trained = DistributedDataParallel(model) if world > 1 else model
@@ -125,8 +192,6 @@ def normality_refusals_case(rank: int, world: int, counts: str) -> list[str]:
             regulariser(torch.zeros(int(counts.split(",")[rank]), 6), step=0)
         except SettingError:
             refused.append(name)
-    # Left to the interpreter's exit, gloo's threads sometimes abort a process as short-lived as this.
-    dist.destroy_process_group()
     return refused
 
 
@@ -141,8 +206,9 @@ def trial_case(rank: int, world: int) -> dict[str, float | None] | None:
     return None if result is None else result.metrics
 
 
-CASES = {
+CASES: dict[str, Callable[..., Any]] = {
     "sigreg": sigreg_case,
+    "compiled": compiled_case,
     "pretrain": pretrain_case,
     "normality": normality_case,
     "normality_refusals": normality_refusals_case,
@@ -153,3 +219,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     case, rank, world, _, out, *arguments = sys.argv[1:]
     torch.save(CASES[case](int(rank), int(world), *arguments), out)
+    if dist.is_initialized():
+        # Left to the interpreter's exit, gloo's threads sometimes abort a process as short-lived as this.
+        dist.destroy_process_group()

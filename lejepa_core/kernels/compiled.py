@@ -5,12 +5,13 @@ There the sines and cosines of all knots cost less than fetching what a recurren
 
 # R rows (a slice of a batch), N samples, K knots after the one at 0
 import logging
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from lejepa_core.kernels.quadrature import Quadrature
+from lejepa_core.kernels.quadrature import Quadrature, wide
 
 LOG = logging.getLogger("lejepa")
 CHUNK = 2**24
@@ -32,13 +33,13 @@ def available(device: torch.device) -> bool:
 
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:
-    """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as (R, 2K)."""
-    return _moments(u_RN, quadrature.on(u_RN)[0])
+    """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as float64 (R, 2K)."""
+    return _fused()[0](u_RN, quadrature.on(u_RN)[0])
 
 
 def gradient(u_RN: Tensor, coefficients_R2K: Tensor, quadrature: Quadrature) -> Tensor:
     """Σ_k a_k sin(t_k u) + b_k cos(t_k u) for each element; the a_k come first in a row."""
-    return _gradient(u_RN, coefficients_R2K, quadrature.on(u_RN)[0])
+    return _fused()[1](u_RN, coefficients_R2K, quadrature.on(u_RN)[0])
 
 
 def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient: bool) -> Tensor:
@@ -49,14 +50,18 @@ def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient:
     return statistic_R
 
 
-@torch.compile(dynamic=True)
+@cache
+def _fused() -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    # Not when this file is imported: torch.compile takes a second to import.
+    return torch.compile(_moments, dynamic=True), torch.compile(_gradient, dynamic=True)
+
+
 def _moments(u_RN: Tensor, t_K: Tensor) -> Tensor:
     angles_RKN = u_RN[:, None] * t_K[:, None]
-    return torch.cat([angles_RKN.cos().sum(-1), angles_RKN.sin().sum(-1)], -1)
+    return torch.cat([angles_RKN.cos().sum(-1), angles_RKN.sin().sum(-1)], -1).to(wide(u_RN))
 
 
-@torch.compile(dynamic=True)
 def _gradient(u_RN: Tensor, coefficients_R2K: Tensor, t_K: Tensor) -> Tensor:
     angles_RKN = u_RN[:, None] * t_K[:, None]
-    of_sine, of_cosine = coefficients_R2K[..., None].chunk(2, 1)
+    of_sine, of_cosine = coefficients_R2K.to(u_RN.dtype)[..., None].chunk(2, 1)
     return (of_sine * angles_RKN.sin() + of_cosine * angles_RKN.cos()).sum(1)

@@ -15,17 +15,19 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lejepa_core.kernels.quadrature import Quadrature
+from lejepa_core.kernels.quadrature import Quadrature, wide
 from lejepa_core.random import WORD, philox4x32
 
 CHUNK = 2**17
 """Elements that are worked on at a time: what the processor's cache holds."""
+SUMMED = 1024
+"""Samples summed in their own dtype before they are added up in float64."""
 LANES = 16
 """Width of the vectors in the C source; it decides which random word becomes which direction's entry."""
 
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:
-    """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as (R, 2K)."""
+    """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as float64 (R, 2K)."""
     return _moments(*_terms(u_RN, quadrature), quadrature)
 
 
@@ -55,15 +57,18 @@ def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
 
 
 def _moments(base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
-    unfold, offset, _ = _unfolding(quadrature.knots - 1, base_R2BN.dtype, base_R2BN.device)
-    products_RP = (group_RGN @ base_R2BN.mT).flatten(1)
+    """In float64, since the harmonics of a near-Gaussian batch sum up to almost nothing."""
+    unfold, offset, _ = _unfolding(quadrature.knots - 1, wide(base_R2BN), base_R2BN.device)
+    pieces = zip(group_RGN.split(SUMMED, -1), base_R2BN.split(SUMMED, -1), strict=True)
+    products_RP = torch.stack([group @ base.mT for group, base in pieces]).sum(0, dtype=unfold.dtype).flatten(1)
     return torch.addmm(offset, products_RP, unfold.T, beta=base_R2BN.shape[-1])
 
 
 def _polynomial(coefficients_R2K: Tensor, base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
-    _, offset, unfold = _unfolding(quadrature.knots - 1, base_R2BN.dtype, base_R2BN.device)
-    weights = (coefficients_R2K @ unfold).view(*group_RGN.shape[:2], -1)
-    constant_R = coefficients_R2K @ offset.roll(len(offset) // 2)
+    dtype = base_R2BN.dtype
+    _, offset, unfold = _unfolding(quadrature.knots - 1, coefficients_R2K.dtype, base_R2BN.device)
+    weights = (coefficients_R2K @ unfold).to(dtype).view(*group_RGN.shape[:2], -1)
+    constant_R = (coefficients_R2K @ offset.roll(len(offset) // 2)).to(dtype)
     return (weights @ base_R2BN).mul_(group_RGN).sum(1).add_(constant_R[:, None])
 
 

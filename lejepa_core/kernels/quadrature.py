@@ -66,3 +66,8 @@ class Quadrature:
         statistic_R = count * ((gap_RK.square() + odd_RK.square()) @ weight_K)
         slope_K = 2 * scale * weight_K * t_K
         return statistic_R, torch.cat([-slope_K * gap_RK, slope_K * odd_RK], -1)
+
+
+def wide(like: Tensor) -> torch.dtype:
+    """Float64, where a device has it."""
+    return torch.float32 if like.device.type == "mps" else torch.float64

@@ -84,10 +84,11 @@ def test_its_own_kernels_give_what_torch_operations_give() -> None:
         u_RN = torch.randn(6, samples, generator=torch.Generator().manual_seed(samples), dtype=dtype)
         ours, theirs = u_RN.clone(), u_RN.clone()
         value = compiled.statistic(ours, quadrature, 0.5, want_gradient=True)
-        torch.testing.assert_close(value, portable.statistic(theirs, quadrature, 0.5, want_gradient=True))
+        expected = portable.statistic(theirs, quadrature, 0.5, want_gradient=True)
+        torch.testing.assert_close(value, expected, rtol=3e-6, atol=0)
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
         _, coefficients = quadrature.finish(compiled.moments(u_RN, quadrature), samples, 0.5)
-        torch.testing.assert_close(compiled.gradient(u_RN, coefficients, quadrature), ours)
+        torch.testing.assert_close(compiled.gradient(u_RN, coefficients, quadrature), ours, rtol=1e-4, atol=1e-6)
     z = torch.randn(2, 40, 7)
     sigreg = SIGReg(slices=20, kernel="compiled")
     assert sigreg.kernel_for(z) == "compiled"

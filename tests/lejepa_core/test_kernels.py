@@ -11,7 +11,6 @@ from torch import Tensor
 
 from lejepa_core.kernels import native, portable
 from lejepa_core.kernels.quadrature import Quadrature
-from lejepa_core.sigreg import SIGReg
 
 ROOT = Path(__file__).parents[2]
 KERNELS = pytest.mark.parametrize("kernel", [native, portable])
@@ -104,11 +103,3 @@ def test_without_a_compiler_the_eager_kernels_work(tmp_path: Path) -> None:
         outputs.append(done.stdout.split())
     assert [kernel for kernel, _ in outputs] == ["eager", "native"]
     assert float(outputs[0][1]) == pytest.approx(float(outputs[1][1]), rel=1e-5)
-
-
-@pytest.mark.parametrize("kernel", ["native", "eager"])
-def test_leading_dims_are_batches_of_their_own(kernel: str) -> None:
-    z = torch.randn(2, 3, 50, 7, generator=torch.Generator().manual_seed(1))
-    sigreg = SIGReg(slices=20, kernel=kernel)  # type: ignore[arg-type]
-    apart = torch.stack([torch.stack([sigreg(part, step=4) for part in parts]) for parts in z])
-    torch.testing.assert_close(sigreg(z, step=4), apart)

@@ -49,10 +49,11 @@ def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
     """Cos lθ, then sin lθ, l = 1..B, as (R, 2B, N), and cos gBθ, g = 0..G-1, as (R, G, N)."""
     base, groups = _grouping(quadrature.knots - 1)
     t_K = torch.nn.functional.pad(quadrature.on(u_RN)[0], (1, 0))
-    angles_RBN = u_RN[:, None] * t_K[1 : base + 1, None]
     base_R2BN = u_RN.new_empty(len(u_RN), 2 * base, u_RN.shape[-1])
-    torch.cos(angles_RBN, out=base_R2BN[:, :base])
-    torch.sin(angles_RBN, out=base_R2BN[:, base:])
+    angles_RBN, sines_RBN = base_R2BN.split(base, 1)
+    torch.mul(u_RN[:, None], t_K[1 : base + 1, None], out=angles_RBN)
+    torch.sin(angles_RBN, out=sines_RBN)
+    angles_RBN.cos_()
     return base_R2BN, (u_RN[:, None] * t_K[: groups * base : base, None]).cos_()
 
 

@@ -50,8 +50,10 @@ class Directions:
         """
         if self.sampler == "sobol":
             return self._sobol(dims, step, like).T
-        a_SD = portable.directions(self.slices, dims, self.key, step, like)
-        return _orthogonal(a_SD).T if self.sampler == "orthogonal" else a_SD.T
+        if self.sampler == "orthogonal":
+            whole = -(-self.slices // dims) * dims
+            return _orthogonal(portable.directions(whole, dims, self.key, step, like))[: self.slices].T
+        return portable.directions(self.slices, dims, self.key, step, like).T
 
     def _sobol(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "s d"]:
         engine = SobolEngine(dims, scramble=True, seed=derive_seed("sobol", self.key, int(step)) % 2**31)
@@ -61,8 +63,7 @@ class Directions:
 
 def _orthogonal(a_SD: Float[Tensor, "s d"]) -> Float[Tensor, "s d"]:
     """Each block of D rows orthonormalised; the sign of R's diagonal makes the result uniform (Mezzadri 2007)."""
-    blocks = []
-    for block in a_SD.split(a_SD.shape[1]):
-        q, r = torch.linalg.qr(block.T)
-        blocks.append((q * torch.sign(torch.diagonal(r))).T)
-    return torch.cat(blocks)
+    dims = a_SD.shape[1]
+    q, r = torch.linalg.qr(a_SD.view(-1, dims, dims).mT)
+    signs = torch.sign(r.diagonal(dim1=-2, dim2=-1))
+    return (q * signs[:, None]).mT.reshape(-1, dims)

@@ -25,7 +25,8 @@ def rank() -> int:
 @torch.library.custom_op("lejepa::all_reduce_sum", mutates_args=())
 def _summed(x: Tensor) -> Tensor:
     total = x.clone(memory_format=torch.contiguous_format)
-    dist.all_reduce(total)
+    if world_size() > 1:
+        dist.all_reduce(total)
     return total
 
 
@@ -46,7 +47,8 @@ class _AllReduceSum(torch.autograd.Function):
 
 def all_reduce_sum(x: Tensor) -> Tensor:
     """Sum of a tensor over ranks, differentiable; the tensor itself in a single process."""
-    if world_size() == 1:
+    # A compiled graph must not remember how many ranks there were when it was made.
+    if world_size() == 1 and not torch.compiler.is_compiling():
         return x
     total: Tensor = _AllReduceSum.apply(x)
     return total

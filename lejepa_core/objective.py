@@ -11,6 +11,7 @@ averaged over views.
 import math
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -77,6 +78,6 @@ class LeJEPALoss(nn.Module):
         z_VND = z if z.dtype.itemsize > 4 else z.float()
         centre_ND = z_VND[:views_global].mean(0)
         squares = (z_VND - centre_ND).square().sum()
-        total = all_reduce_sum(squares)
-        count = all_reduce_sum(squares.new_tensor(float(z.numel())))
+        # Filled on the device: a number brought there from the host cannot be part of a CUDA graph.
+        total, count = all_reduce_sum(torch.stack([squares, squares.new_full((), z.numel())])).unbind()
         return total / count

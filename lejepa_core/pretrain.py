@@ -19,9 +19,9 @@ from lejepa_core.encoder import Encoder
 from lejepa_core.errors import LejepaError, SettingError
 from lejepa_core.objective import LeJEPALoss, LossTerms
 from lejepa_core.random import derive_seed
+from lejepa_core.reading import sigreg_reading
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.settings import SIGREG, PretrainSettings, regularizer_label
-from lejepa_core.sigreg import sigreg_reading
 from lejepa_core.views import ViewSettings, make_views
 
 State = dict[str, Any]

@@ -4,9 +4,9 @@ The gradient is known in closed form, so the forward pass computes both, a few s
 samples x slices is kept in a single process, and no tensor of samples x slices x knots ever exists.
 """
 
-# N samples, D dims, S slices, K knots after the one at 0; L leading dims as one
+# N samples, D dims, S slices; L leading dims as one
 import math
-from dataclasses import dataclass
+import operator
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from lejepa_core.directions import Directions
 from lejepa_core.distributed import all_reduce_sum, world_size
 from lejepa_core.errors import SettingError, UnknownNameError
 from lejepa_core.kernels import compiled, native, portable
+from lejepa_core.kernels.evaluate import evaluate_here, evaluate_over_ranks
 from lejepa_core.kernels.quadrature import Quadrature
 from lejepa_core.settings import Sampler
 
@@ -66,9 +67,31 @@ class SIGReg(nn.Module):
             raise UnknownNameError("kernel", kernel, KERNELS, "auto, native, compiled or eager")
         self.draw = Directions(slices, sampler, seed)
         self.quadrature = Quadrature(knots, t_max)
-        self.slices, self.knots, self.t_max, self.seed, self.kernel = slices, knots, t_max, seed, kernel
+        self.kernel = kernel
+        if kernel == "native" and knots > native.MOST_KNOTS + 1:
+            raise SettingError(f"kernel native and {knots} knots came, it takes at most {native.MOST_KNOTS + 1}")
         if kernel == "native" and not native.available(self.quadrature):
             raise SettingError("kernel native came, but no C compiler works here; use kernel auto or eager")
+
+    @property
+    def slices(self) -> int:
+        """Directions per call."""
+        return self.draw.slices
+
+    @property
+    def seed(self) -> int:
+        """Seed of the directions."""
+        return self.draw.seed
+
+    @property
+    def knots(self) -> int:
+        """Knots on [0, t_max]."""
+        return self.quadrature.knots
+
+    @property
+    def t_max(self) -> float:
+        """Upper end of the integral."""
+        return self.quadrature.t_max
 
     @property
     def floor(self) -> float:
@@ -98,8 +121,10 @@ class SIGReg(nn.Module):
             raise SettingError(f"z of shape {tuple(z.shape)} and {z.dtype} came, floating point (..., N, D) was wanted")
         if z.shape[-2] < 1 and world_size() == 1:
             raise SettingError(f"z of shape {tuple(z.shape)} came, at least one sample was wanted")
-        statistic: Tensor = _SlicedEppsPulley.apply(z, self, step)
-        return statistic
+        if z.requires_grad and torch.is_grad_enabled():
+            statistic: Tensor = _SlicedEppsPulley.apply(z, self, step)
+            return statistic
+        return _run(z, self, step, want_gradient=False)[0]
 
     def directions(self, dims: int, step: int | Tensor, like: Tensor) -> Float[Tensor, "d s"]:
         """Unit vectors for one step, uniform on the sphere, as columns."""
@@ -114,46 +139,9 @@ class SIGReg(nn.Module):
     def _kernel(self, device: torch.device, dtype: torch.dtype) -> str:
         if self.kernel == "compiled" or (self.kernel == "auto" and device.type != "cpu"):
             return "compiled" if compiled.available(device) else "eager"
-        fits = self.kernel != "eager" and device.type == "cpu" and dtype == torch.float32
+        # Anything else becomes float32 before it comes to a kernel.
+        fits = self.kernel != "eager" and device.type == "cpu" and dtype != torch.float64
         return "native" if fits and native.available(self.quadrature) else "eager"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SIGRegReading:
-    """Where a value of SIGReg stands between a perfect Gaussian and total collapse."""
-
-    value: float
-    """The statistic."""
-    floor: float
-    """What N(0, I) gives on average."""
-    ceiling: float
-    """What total collapse to 0 gives."""
-    share: float
-    """0 at the floor, 1 at the ceiling; below 0 by chance. A shifted or partial collapse lies below 1 too."""
-    gradient_bound: float
-    """No sample's gradient is longer: 2·Σ w_k t_k (1 + φ(t_k))."""
-
-
-def sigreg_reading(value: float, *, samples: int, knots: int = 17, t_max: float = 3.0) -> SIGRegReading:
-    """Read a value of SIGReg against its own scale.
-
-    Args:
-        value: The statistic, averaged over slices.
-        samples: N of the global batch.
-        knots: As in `SIGReg`.
-        t_max: As in `SIGReg`.
-
-    Raises:
-        SettingError: If samples < 1, or the quadrature is impossible.
-    """
-    if samples < 1:
-        raise SettingError(f"samples={samples} came, at least 1 was wanted")
-    q = Quadrature(knots, t_max)
-    ceiling = samples * q.collapse
-    # With one or two samples the ceiling lies below the floor: there is no scale between them.
-    share = (value - q.floor) / (ceiling - q.floor) if ceiling > q.floor else math.nan
-    bound = float((2 * q.weight_K * q.t_K * (1 + q.phi_K)).sum())
-    return SIGRegReading(value=value, floor=q.floor, ceiling=ceiling, share=share, gradient_bound=bound)
 
 
 class _SlicedEppsPulley(torch.autograd.Function):
@@ -161,8 +149,7 @@ class _SlicedEppsPulley(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, sigreg: SIGReg, step: int | Tensor) -> Tensor:
-        evaluate = _evaluate_in_graph if torch.compiler.is_compiling() else _evaluate
-        statistic, gradient = evaluate(z.detach(), sigreg, step, ctx.needs_input_grad[0])
+        statistic, gradient = _run(z.detach(), sigreg, step, want_gradient=True)
         ctx.save_for_backward(gradient)
         return statistic
 
@@ -174,14 +161,18 @@ class _SlicedEppsPulley(torch.autograd.Function):
         return gradient * (grad.view(*grad.shape, 1, 1) if grad.dim() else grad), None, None
 
 
-def _evaluate_in_graph(
-    z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool
-) -> tuple[Tensor, Tensor | None]:
-    """One node of a compiled model's graph."""
+def _run(z: Tensor, sigreg: SIGReg, step: int | Tensor, *, want_gradient: bool) -> tuple[Tensor, Tensor]:
+    """Statistic and gradient, as one node of the graph where a model is being compiled."""
+    if not torch.compiler.is_compiling():
+        return _evaluate(z, sigreg, step, want_gradient)
+    if type(sigreg) is not SIGReg:
+        raise SettingError(
+            f"{type(sigreg).__name__} came to torch.compile, SIGReg itself was wanted; compile around it"
+        )
     at, step = (step, 0) if isinstance(step, Tensor) else (None, step)
     settings = sigreg.slices, sigreg.knots, sigreg.t_max, sigreg.seed, sigreg.draw.sampler, sigreg.kernel
-    statistic, gradient = _graph_node(z, at, step, *settings, want_gradient)
-    return statistic, gradient if want_gradient else None
+    node: tuple[Tensor, Tensor] = _graph_node(z, at, step, *settings, want_gradient)
+    return node
 
 
 @torch.library.custom_op("lejepa::sigreg", mutates_args=())
@@ -198,8 +189,7 @@ def _graph_node(
     want_gradient: bool,
 ) -> tuple[Tensor, Tensor]:
     sigreg = _remembered(slices, knots, t_max, seed, sampler, kernel)
-    statistic, gradient = _evaluate(z, sigreg, step if at is None else at, want_gradient)
-    return statistic, z.new_empty(0) if gradient is None else gradient
+    return _evaluate(z, sigreg, step if at is None else at, want_gradient)
 
 
 @_graph_node.register_fake
@@ -213,53 +203,21 @@ def _remembered(slices: int, knots: int, t_max: float, seed: int, sampler: Any, 
     return SIGReg(slices=slices, knots=knots, t_max=t_max, seed=seed, sampler=sampler, kernel=kernel)
 
 
-def _evaluate(z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
+def _evaluate(z: Tensor, sigreg: SIGReg, step: int | Tensor, want_gradient: bool) -> tuple[Tensor, Tensor]:
+    """The statistic in the shape of the leading dims and the gradient in that of z, empty unless wanted."""
     if torch.is_autocast_enabled(z.device.type):
         with torch.autocast(z.device.type, enabled=False):
             return _evaluate(z, sigreg, step, want_gradient)
     z_LND = (z if z.dtype == torch.float64 else z.float()).reshape(math.prod(z.shape[:-2]), *z.shape[-2:])
-    a_SD = sigreg.directions(z.shape[-1], step, z_LND).T
-    evaluate = _evaluate_here if world_size() == 1 else _evaluate_over_ranks
-    statistic_L, gradient_LND = evaluate(z_LND, a_SD, sigreg, want_gradient)
-    return statistic_L.view(z.shape[:-2]), None if gradient_LND is None else gradient_LND.view(z.shape)
-
-
-def _evaluate_here(z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    a_SD = sigreg.directions(z.shape[-1], _checked(step), z_LND).T
     kernel = _MODULES[sigreg.kernel_for(z_LND)]
-    batches, samples, dims = z_LND.shape
-    z_MD = z_LND.reshape(-1, dims)
-    gradient_MD = torch.empty_like(z_MD) if want_gradient else None
-    parts = []
-    for first in range(0, len(a_SD), rows := _chunk(kernel.CHUNK, len(z_MD))):
-        chunk_SD = a_SD[first : first + rows]
-        u_SM = torch.mm(chunk_SD, z_MD.T)
-        parts.append(kernel.statistic(u_SM.view(-1, samples), sigreg.quadrature, 1 / len(a_SD), want_gradient))
-        if gradient_MD is not None:
-            gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(first, 1))
-    statistic_R = parts[0] if len(parts) == 1 else torch.cat(parts)
-    gradient_LND = None if gradient_MD is None else gradient_MD.view_as(z_LND)
-    return statistic_R.view(-1, batches).mean(0).to(z_LND.dtype), gradient_LND
+    evaluate = evaluate_here if world_size() == 1 else evaluate_over_ranks
+    statistic_L, gradient_LND = evaluate(kernel, z_LND, a_SD, sigreg.quadrature, want_gradient)
+    return statistic_L.view(z.shape[:-2]), gradient_LND.view(z.shape) if want_gradient else gradient_LND
 
 
-def _evaluate_over_ranks(
-    z_LND: Tensor, a_SD: Tensor, sigreg: SIGReg, want_gradient: bool
-) -> tuple[Tensor, Tensor | None]:
-    """One reduction for all slices; the projections are kept until it is done."""
-    kernel = _MODULES[sigreg.kernel_for(z_LND)]
-    batches, samples, dims = z_LND.shape
-    z_MD = z_LND.reshape(batches * samples, dims)
-    rows_RN = (a_SD @ z_MD.T).view(len(a_SD) * batches, samples)
-    step = _chunk(kernel.CHUNK, samples)
-    sums = torch.cat([kernel.moments(rows, sigreg.quadrature) for rows in rows_RN.split(step)])
-    packed = all_reduce_sum(torch.cat([sums.flatten(), sums.new_full((1,), samples)]))
-    statistic_R, coefficients = sigreg.quadrature.finish(packed[:-1].view_as(sums), packed[-1], 1 / len(a_SD))
-    statistic_L = statistic_R.view(-1, batches).mean(0).to(z_LND.dtype)
-    if not want_gradient:
-        return statistic_L, None
-    for rows, part in zip(rows_RN.split(step), coefficients.split(step), strict=True):
-        rows.copy_(kernel.gradient(rows, part, sigreg.quadrature))
-    return statistic_L, (rows_RN.view(len(a_SD), len(z_MD)).T @ a_SD).view_as(z_LND)
-
-
-def _chunk(elements: int, width: int) -> int:
-    return max(1, elements // max(1, width))
+def _checked(step: int | Tensor) -> int | Tensor:
+    whole = not step.is_floating_point() if isinstance(step, Tensor) else hasattr(step, "__index__")
+    if not whole:
+        raise SettingError(f"step = {step} came, an integer or an integer tensor was wanted")
+    return step if isinstance(step, Tensor) else operator.index(step)

@@ -74,14 +74,12 @@ def sigreg_step(sigreg: Any, rank: int, sizes: list[int], dtype: torch.dtype) ->
     }
 
 
-def compiled_case(rank: int, world: int, counts: str) -> dict[str, torch.Tensor]:
-    """Loss and gradient of a training step in one compiled graph, both of the whole batch."""
+def compiled_case(rank: int, world: int, counts: str, built: str) -> dict[str, torch.Tensor]:
+    """Loss and gradient of a training step in one graph, compiled before or after the group is there."""
     from torch import nn
 
     from lejepa_core import LeJEPALoss, SIGReg
 
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
     sizes = [int(n) for n in counts.split(",")] if world > 1 else [sum(map(int, counts.split(",")))]
     x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0)).split(sizes, dim=1)[rank]
     torch.manual_seed(1)
@@ -91,6 +89,10 @@ def compiled_case(rank: int, world: int, counts: str) -> dict[str, torch.Tensor]
     def total(x: torch.Tensor, step: int) -> torch.Tensor:
         return loss(model(x), views_global=2, step=step).total
 
+    if built == "before":
+        total(x, 5)
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
     value = total(x, 5)
     value.backward()
     gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])

@@ -1,1 +1,1 @@
-"""Two ways to compute the same numbers: a C source compiled on the user's machine, and torch operations."""
+"""Three ways to compute the same numbers: C, torch.compile and plain torch operations."""

@@ -78,8 +78,10 @@ def _fingerprint(compiler: str, knots: int) -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     processor = next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
-    version = Path(shutil.which(compiler.split()[0]) or compiler).resolve()
-    parts = (SOURCE.read_text(), *FLAGS, str(version), platform.machine(), processor, str(knots))
+    program = Path(shutil.which(compiler.split()[0]) or compiler).resolve()
+    # Its time of change stands for its version, which would take a process to ask for.
+    version = str(program.stat().st_mtime_ns) if program.exists() else ""
+    parts = (SOURCE.read_text(), *FLAGS, compiler, str(program), version, platform.machine(), processor, str(knots))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

@@ -58,7 +58,8 @@ def _fused() -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
 
 def _moments(u_RN: Tensor, t_K: Tensor) -> Tensor:
     angles_RKN = u_RN[:, None] * t_K[:, None]
-    return torch.cat([angles_RKN.cos().sum(-1), angles_RKN.sin().sum(-1)], -1).to(wide(u_RN))
+    dtype = wide(u_RN)
+    return torch.cat([angles_RKN.cos().sum(-1, dtype=dtype), angles_RKN.sin().sum(-1, dtype=dtype)], -1)
 
 
 def _gradient(u_RN: Tensor, coefficients_R2K: Tensor, t_K: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ static inline int members(int group) { int left = KNOTS - group * GROUP; return 
 static inline void sine_cosine(floats x, floats *s, floats *c) {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     floats q = (x * 0.15915494309189535f + magic) - magic;
-    floats r = (x - q * 6.2831854820251465f) - q * -1.7484555314695172e-7f;
+    /* 2π in three parts, of which the first two times q are exact, with or without fused multiply-add. */
+    floats r = ((x - q * 6.28125f) - q * 0.00193500518798828125f) - q * 3.0199159819e-7f;
     floats p = r * 0.5f, y = p * p;
     floats sp = y * 2.6051077384181553e-06f - 0.0001980901724891737f;
     sp = sp * y + 0.008333049714565277f;
@@ -236,7 +237,8 @@ static inline floats root(floats x) {
 
 void lejepa_directions(float *out, long first, long rows, long dims, float *scratch, uint32_t key0, uint32_t key1,
                        uint32_t step0, uint32_t step1) {
-    const float unit = 5.9604644775390625e-08f; /* 2^-24 */
+    /* 2^-23; half a unit more keeps every number off 0, and a direction of one dim with it. */
+    const float unit = 1.1920928955078125e-07f;
     words ramp;
     for (int i = 0; i < LANES; i++) ramp[i] = i;
     for (long r = first; r < first + rows; r++) {
@@ -252,8 +254,10 @@ void lejepa_directions(float *out, long first, long rows, long dims, float *scra
                 k0 += 0x9E3779B9u; k1 += 0xBB67AE85u;
             }
             for (int j = 0; j < 4; j += 2) {
-                floats s, c, radius = root(-2.0f * logarithm(__builtin_convertvector((ints)(w[j] >> 8) + 1, floats) * unit));
-                sine_cosine(__builtin_convertvector((ints)w[j + 1] >> 8, floats) * unit * 6.2831853071795865f, &s, &c);
+                floats first = (__builtin_convertvector((ints)(w[j] >> 9), floats) + 0.5f) * unit;
+                floats second = (__builtin_convertvector((ints)w[j + 1] >> 9, floats) + 0.5f) * unit;
+                floats s, c, radius = root(-2.0f * logarithm(first));
+                sine_cosine(second * 6.2831853071795865f, &s, &c);
                 store(scratch + d + j * LANES, radius * c);
                 store(scratch + d + (j + 1) * LANES, radius * s);
             }

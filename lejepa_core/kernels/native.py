@@ -1,15 +1,16 @@
-"""The compiled kernels: float32 on a CPU. The same functions as in `portable`."""
+"""The kernels in C: float32 on a CPU. The same functions as in `portable`."""
 
 # R rows (a slice of a batch), N samples, K knots after the one at 0, D dims, S slices
 import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from lejepa_core.kernels.build import MOST_KNOTS as MOST_KNOTS
 from lejepa_core.kernels.build import load_library
 from lejepa_core.kernels.portable import LANES
 from lejepa_core.kernels.quadrature import Quadrature
@@ -28,7 +29,7 @@ def available(quadrature: Quadrature) -> bool:
 
 def moments(u_RN: Tensor, quadrature: Quadrature) -> Tensor:
     """Σ_n cos(t_k u_n), then Σ_n sin(t_k u_n), as float64 (R, 2K)."""
-    sums = torch.empty(len(u_RN), 2 * (quadrature.knots - 1), dtype=torch.float64)
+    sums = torch.empty(len(u_RN), 2 * (quadrature.knots - 1), dtype=torch.float64, device="cpu")
     _in_threads(_library(quadrature).lejepa_moments, u_RN, quadrature.spacing, sums.data_ptr())
     return sums
 
@@ -42,15 +43,15 @@ def gradient(u_RN: Tensor, coefficients_R2K: Tensor, quadrature: Quadrature) -> 
 
 def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient: bool) -> Tensor:
     """The statistic of each row, in float64; where wanted, u is replaced by `scale` times its gradient."""
-    out = torch.empty(len(u_RN), dtype=torch.float64)
-    constants = quadrature.phi_K.data_ptr(), quadrature.weight_K.data_ptr(), scale, want_gradient
+    out = torch.empty(len(u_RN), dtype=torch.float64, device="cpu")
+    constants = quadrature.phi_K.ctypes.data, quadrature.weight_K.ctypes.data, scale, want_gradient
     _in_threads(_library(quadrature).lejepa_statistic, u_RN, quadrature.spacing, *constants, out.data_ptr())
     return out
 
 
 def directions(quadrature: Quadrature, slices: int, dims: int, seed: int, step: int) -> Tensor:
     """Unit rows (S, D), those of `portable.directions`."""
-    out = torch.empty(slices, dims)
+    out = torch.empty(slices, dims, dtype=torch.float32, device="cpu")
     words = seed & WORD, seed >> 32, step & WORD, (step >> 32) & WORD
     _in_threads(_library(quadrature).lejepa_directions, out, *words)
     return out
@@ -66,16 +67,18 @@ def _in_threads(function: Callable[..., None], rows_RN: Tensor, *arguments: floa
     """Run `function(data, first row, rows, width, scratch, ...)` on shares of the rows, without the GIL."""
     rows, width = rows_RN.shape
     shares = max(1, min(torch.get_num_threads(), rows * width // WORTH_A_THREAD, rows))
-    scratch = torch.empty(shares, 2 * width + 8 * LANES)
+    scratch = torch.empty(shares, 2 * width + 8 * LANES, dtype=torch.float32, device="cpu")
     data, address, size = rows_RN.data_ptr(), scratch.data_ptr(), scratch.nbytes // shares
     cuts = [rows * i // shares for i in range(shares + 1)]
     waiting = [
         _pool().submit(function, data, cuts[i], cuts[i + 1] - cuts[i], width, address + i * size, *arguments)
         for i in range(1, shares)
     ]
-    function(data, 0, cuts[1], width, address, *arguments)
-    for future in waiting:
-        future.result()
+    try:
+        function(data, 0, cuts[1], width, address, *arguments)
+    finally:
+        # Also if the user interrupts: they write into memory of ours.
+        wait(waiting)
 
 
 @cache

@@ -12,7 +12,9 @@ product, and the gradient, a trigonometric polynomial, from another: about 3B te
 import math
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lejepa_core.kernels.quadrature import Quadrature, wide
@@ -22,6 +24,8 @@ CHUNK = 2**17
 """Elements that are worked on at a time: what the processor's cache holds."""
 SUMMED = 1024
 """Samples summed in their own dtype before they are added up in float64."""
+DRAWN = 2**20
+"""Random numbers drawn at a time."""
 LANES = 16
 """Width of the vectors in the C source; it decides which random word becomes which direction's entry."""
 
@@ -59,7 +63,7 @@ def _terms(u_RN: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
 
 def _moments(base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
     """In float64, since the harmonics of a near-Gaussian batch sum up to almost nothing."""
-    unfold, offset, _ = _unfolding(quadrature.knots - 1, wide(base_R2BN), base_R2BN.device)
+    unfold, offset, _ = _unfolding(quadrature, wide(base_R2BN), base_R2BN.device)
     pieces = zip(group_RGN.split(SUMMED, -1), base_R2BN.split(SUMMED, -1), strict=True)
     products_RP = torch.stack([group @ base.mT for group, base in pieces]).sum(0, dtype=unfold.dtype).flatten(1)
     return torch.addmm(offset, products_RP, unfold.T, beta=base_R2BN.shape[-1])
@@ -67,8 +71,8 @@ def _moments(base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Te
 
 def _polynomial(coefficients_R2K: Tensor, base_R2BN: Tensor, group_RGN: Tensor, quadrature: Quadrature) -> Tensor:
     dtype = base_R2BN.dtype
-    _, offset, unfold = _unfolding(quadrature.knots - 1, coefficients_R2K.dtype, base_R2BN.device)
-    weights = (coefficients_R2K @ unfold).to(dtype).view(*group_RGN.shape[:2], -1)
+    _, offset, unfold = _unfolding(quadrature, coefficients_R2K.dtype, base_R2BN.device)
+    weights = (coefficients_R2K @ unfold).to(dtype).view(*group_RGN.shape[:2], base_R2BN.shape[1])
     constant_R = (coefficients_R2K @ offset.roll(len(offset) // 2)).to(dtype)
     return (weights @ base_R2BN).mul_(group_RGN).sum(1).add_(constant_R[:, None])
 
@@ -78,17 +82,23 @@ def _grouping(knots: int) -> tuple[int, int]:
     return base, -(-knots // base)
 
 
-@cache
-def _unfolding(knots: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _unfolding(quadrature: Quadrature, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Harmonics from products, as the identities above have it.
 
     Returns:
         A matrix (2K, P) from the G·2B products to cosines, then sines; what cosines have besides (2K,), to be
         multiplied by cos 0; and the matrix with sines first.
     """
+    cosines, sines, offset = _harmonics(quadrature.knots - 1)
+    made = np.concatenate([cosines, sines]), np.concatenate([offset, 0 * offset]), np.concatenate([sines, cosines])
+    return quadrature.kept(("unfolding", dtype, device), *made, dtype=dtype, device=device)
+
+
+@cache
+def _harmonics(knots: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     base, groups = _grouping(knots)
-    cosines, sines = torch.zeros(2, groups * base + 1, groups, 2, base, dtype=torch.float64)
-    offset = torch.zeros(groups * base + 1, dtype=torch.float64)
+    cosines, sines = np.zeros((2, groups * base + 1, groups, 2, base))
+    offset = np.zeros(groups * base + 1)
     offset[0] = 1
     for g in range(groups):
         for index in range(base):
@@ -98,9 +108,8 @@ def _unfolding(knots: int, dtype: torch.dtype, device: torch.device) -> tuple[Te
                 cosines[k] -= cosines[mirrored]
                 sines[k] += sines[mirrored]
                 offset[k] = -offset[mirrored]
-    c, s, extra = cosines[1 : knots + 1].flatten(1), sines[1 : knots + 1].flatten(1), offset[1 : knots + 1]
-    made = torch.cat([c, s]), torch.cat([extra, torch.zeros_like(extra)]), torch.cat([s, c])
-    return made[0].to(device, dtype), made[1].to(device, dtype), made[2].to(device, dtype)
+    rows = slice(1, knots + 1)
+    return cosines[rows].reshape(knots, -1), sines[rows].reshape(knots, -1), offset[rows]
 
 
 def directions(slices: int, dims: int, seed: int, step: int | Tensor, like: Tensor) -> Tensor:
@@ -108,19 +117,28 @@ def directions(slices: int, dims: int, seed: int, step: int | Tensor, like: Tens
 
     A tensor as step stays on its device, so that a captured graph draws anew at each replay.
     """
+    a_SD = torch.empty(slices, dims, dtype=like.dtype, device=like.device)
+    rows = max(1, DRAWN // dims)
+    for first in range(0, slices, rows):
+        block_SD = a_SD[first : first + rows]
+        block_SD.copy_(_normal_rows(first, len(block_SD), dims, seed, step, like.device))
+        block_SD /= block_SD.norm(dim=1, keepdim=True)
+    return a_SD
+
+
+def _normal_rows(first: int, slices: int, dims: int, seed: int, step: int | Tensor, device: torch.device) -> Tensor:
     blocks = -(-dims // (4 * LANES))
-    counter = torch.empty(slices, blocks * LANES, 4, dtype=torch.int64, device=like.device)
-    counter[..., 0] = torch.arange(blocks * LANES, device=like.device)
-    counter[..., 1] = torch.arange(slices, device=like.device)[:, None]
+    counter = torch.empty(slices, blocks * LANES, 4, dtype=torch.int64, device=device)
+    counter[..., 0] = torch.arange(blocks * LANES, device=device)
+    counter[..., 1] = torch.arange(first, first + slices, device=device)[:, None]
     counter[..., 2], counter[..., 3] = step & WORD, (step >> 32) & WORD
     w0, w1, w2, w3 = philox4x32(counter, (seed & WORD, seed >> 32)).unbind(-1)
     numbers = torch.stack([*_box_muller(w0, w1), *_box_muller(w2, w3)], 1).view(slices, 4, blocks, LANES)
-    normal_SD = numbers.transpose(1, 2).reshape(slices, -1)[:, :dims].to(like.dtype)
-    return torch.nn.functional.normalize(normal_SD, dim=1)
+    return numbers.transpose(1, 2).reshape(slices, -1)[:, :dims]
 
 
 def _box_muller(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    radius = (-2 * (((first >> 8) + 1).float() * 2.0**-24).log()).sqrt()
-    signed = torch.where(second >= 2**31, second - 2**32, second) >> 8
-    angle = signed.float() * 2.0**-24 * (2 * math.pi)
+    radius = (-2 * (((first >> 9).float() + 0.5) * 2.0**-23).log()).sqrt()
+    signed = torch.where(second >= 2**31, second - 2**32, second) >> 9
+    angle = (signed.float() + 0.5) * 2.0**-23 * (2 * math.pi)
     return radius * angle.cos(), radius * angle.sin()

@@ -1,9 +1,12 @@
 """The knots and weights of the Epps-Pulley integral."""
 
 import math
+from collections.abc import Hashable
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lejepa_core.errors import SettingError
@@ -25,29 +28,40 @@ class Quadrature:
             raise SettingError(f"knots={knots}, t_max={t_max} came; knots >= 2 and t_max > 0 were wanted")
         self.knots, self.t_max = knots, t_max
         self.spacing = t_max / (knots - 1)
-        t = torch.linspace(0, t_max, knots, dtype=torch.float64)
-        phi = torch.exp(-t.square() / 2)
-        trapezoid = torch.full_like(t, 2 * self.spacing)
+        # Arrays, as tensors would follow torch's default device.
+        t = np.linspace(0, t_max, knots)
+        phi = np.exp(-np.square(t) / 2)
+        trapezoid = np.full(knots, 2 * self.spacing)
         trapezoid[-1] = self.spacing
         self.t_K, self.phi_K, self.weight_K = t[1:], phi[1:], (trapezoid * phi)[1:]
-        self._on: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor, Tensor]] = {}
+        self._kept: dict[Hashable, tuple[Tensor, Tensor, Tensor]] = {}
 
     @cached_property
     def floor(self) -> float:
         """Σ w_k (1 - φ(t_k)²)."""
-        return float((self.weight_K * (1 - self.phi_K.square())).sum())
+        return float((self.weight_K * (1 - np.square(self.phi_K))).sum())
 
     @cached_property
     def collapse(self) -> float:
         """Σ w_k (1 - φ(t_k))²."""
-        return float((self.weight_K * (1 - self.phi_K).square()).sum())
+        return float((self.weight_K * np.square(1 - self.phi_K)).sum())
 
     def on(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Knots, φ and weights in the dtype and on the device of a tensor; copied there once."""
-        place = like.device, like.dtype
-        if place not in self._on:
-            self._on[place] = self.t_K.to(like), self.phi_K.to(like), self.weight_K.to(like)
-        return self._on[place]
+        name, constants = ("quadrature", like.dtype, like.device), (self.t_K, self.phi_K, self.weight_K)
+        return self.kept(name, *constants, dtype=like.dtype, device=like.device)
+
+    def kept(
+        self, name: Hashable, *arrays: NDArray[np.float64], dtype: torch.dtype, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Three arrays as tensors, copied to a device once."""
+        if name in self._kept:
+            return self._kept[name]
+        first, second, third = (torch.as_tensor(array, dtype=dtype, device=device) for array in arrays)
+        # Not those without data, which torch makes to find out about shapes.
+        if type(first) is Tensor:
+            self._kept[name] = first, second, third
+        return first, second, third
 
     def finish(self, sums_R2K: Tensor, count: Tensor | float, scale: float) -> tuple[Tensor, Tensor]:
         """Statistic of each row, and the coefficients of its gradient, from sums of cosines and sines.

@@ -99,7 +99,7 @@ class MultivariateTest(nn.Module):
 
 def prepare(x: Float[Tensor, "*leading n d"]) -> Float[Tensor, "*leading n d"]:
     """The samples in float32, or float64 if they came so, with NaN in the place of infinities."""
-    if x.dim() < 2:
+    if x.dim() < 2 or x.shape[-1] < 1:
         raise SettingError(f"samples of shape {tuple(x.shape)} came, (..., N, D) was wanted; add a dim with [:, None]")
     real = x.double() if x.dtype == torch.float64 else x.float()
     return real + real.detach() * 0

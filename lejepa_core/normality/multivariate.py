@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lejepa_core.errors import SettingError
+from lejepa_core.kernels.quadrature import wide
 from lejepa_core.normality.base import MultivariateTest
 
 
@@ -19,33 +20,39 @@ class BHEP(MultivariateTest):
     It is bounded: a sample far from all others and from 0 has no gradient, the sooner the larger β.
     """
 
-    def __init__(self, *, beta: float = 1.0) -> None:
+    def __init__(self, *, beta: float | None = None) -> None:
         """Choose the bandwidth.
 
         Args:
-            beta: β; the larger, the finer the details that are seen, and the fewer neighbours a sample has.
+            beta: β; the larger, the finer the details that are seen, and the fewer neighbours a sample has. None for
+                1/√D: distances grow with √D, and with β = 1 no sample of 64 dims has a neighbour.
 
         Raises:
             SettingError: If `beta` is not a positive number.
         """
         super().__init__()
-        if not 0 < beta < math.inf:
+        if beta is not None and not 0 < beta < math.inf:
             raise SettingError(f"beta = {beta} came, a positive number was wanted")
         self.beta = beta
 
     def statistic(self, z_LND: Float[Tensor, "*leading n d"]) -> Float[Tensor, "*leading"]:
         """The closed form."""
-        return _weighted_distance(_pair_squares(z_LND), z_LND.square().sum(-1), self.beta, z_LND.shape[-1])
+        dims = z_LND.shape[-1]
+        return _weighted_distance(_pair_squares(z_LND), z_LND.square().sum(-1), self._bandwidth(dims), dims)
 
     def floor_at(self, samples: int, dims: int) -> float:
         """Expected value at N(0, I): 1 - (1 + 2β²)^(-D/2), for any N."""
-        return _expected(self.beta, dims)
+        return _expected(self._bandwidth(dims), dims)
+
+    def _bandwidth(self, dims: int) -> float:
+        return self.beta or 1 / math.sqrt(dims)
 
 
 class HenzeZirkler(MultivariateTest):
     """BHEP with a bandwidth for density estimates, β = ((2D + 1)·N/4)^(1/(D + 4)) / √2 (Henze & Zirkler 1990).
 
-    Unlike the textbook's test it does not standardise: it tests against N(0, I), mean and covariance included.
+    Unlike the textbook's test it does not standardise: it tests against N(0, I), mean and covariance included. In many
+    dims its β leaves a sample without neighbours and nearly without gradient, as at 64 dims: use `BHEP` there.
     """
 
     def __init__(self, *, standardize: bool = False) -> None:
@@ -75,10 +82,11 @@ class HenzeZirkler(MultivariateTest):
 
 
 def _weighted_distance(pairs_LNN: Tensor, norms_LN: Tensor, beta: float, dims: int) -> Tensor:
-    n, b = norms_LN.shape[-1], beta**2
-    pairs = (-b / 2 * pairs_LNN).exp().sum((-2, -1)) / n
-    single = (1 + b) ** (-dims / 2) * (-b / (2 + 2 * b) * norms_LN).exp().sum(-1)
-    return pairs - 2 * single + n * (1 + 2 * b) ** (-dims / 2)
+    n, b, dtype = norms_LN.shape[-1], beta**2, wide(norms_LN)
+    # In float64, as numbers of size N are subtracted from one another.
+    pairs = (-b / 2 * pairs_LNN).exp().sum((-2, -1), dtype=dtype) / n
+    single = (1 + b) ** (-dims / 2) * (-b / (2 + 2 * b) * norms_LN).exp().sum(-1, dtype=dtype)
+    return (pairs - 2 * single + n * (1 + 2 * b) ** (-dims / 2)).to(norms_LN.dtype)
 
 
 def _expected(beta: float, dims: int) -> float:

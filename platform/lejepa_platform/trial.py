@@ -227,11 +227,12 @@ def objective_figures(config: TrialConfig) -> Metrics:
     """What turns λ of this trial's objective into that of another convention, beside the terms of the loss.
 
     Returns:
-        Samples N of the global batch, views V, knots K, slices M, and ranks W of the process group that exists now.
+        Samples N of the global batch, dims D, views V, knots K, slices M, and ranks W of the present process group.
         Knots are of no consequence to a regularizer other than epps-pulley, nor slices to one that is not sliced.
     """
     return {
         "objective/samples": config.batch_size,
+        "objective/dims": config.projector_dim,
         "objective/views": config.views_global + config.views_local,
         "objective/knots": config.knots,
         "objective/slices": config.slices,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lejepa_core import LeJEPALoss, SIGReg
 from lejepa_core.kernels import compiled, portable
@@ -53,6 +54,33 @@ def test_a_compiled_training_step_is_one_graph_with_the_same_loss_and_gradient(k
         torch.testing.assert_close(graph(x_VNF, 5), plain(x_VNF, 5))
 
 
+@pytest.mark.parametrize("want_gradient", [True, False])
+@pytest.mark.parametrize(
+    "z",
+    [
+        torch.ones(6, 4),
+        torch.ones(4, 6).mT,
+        torch.ones(3, 4, 2).permute(2, 0, 1),
+        torch.ones(6, 4, dtype=torch.bfloat16),
+        torch.ones(6, 4, dtype=torch.float64),
+    ],
+    ids=["plain", "transposed", "permuted", "bfloat16", "float64"],
+)
+def test_what_the_graph_is_told_about_shapes_is_true(z: Tensor, want_gradient: bool) -> None:
+    torch.library.opcheck(
+        torch.ops.lejepa.sigreg.default, (z, None, 3, 8, 17, 3.0, 0, "gaussian", "auto", want_gradient)
+    )
+
+
+def test_a_subclass_is_refused_in_a_graph_rather_than_ignored(x_VNF: Tensor) -> None:
+    class Other(SIGReg):
+        pass
+
+    graph = torch.compile(Step(Other(slices=8)), backend="aot_eager", fullgraph=True)
+    with pytest.raises(Exception, match=r"Other came to torch\.compile"):
+        graph(x_VNF, 0)
+
+
 def test_steps_do_not_compile_anew(x_VNF: Tensor) -> None:
     graphs = 0
 
@@ -89,10 +117,20 @@ def test_its_own_kernels_give_what_torch_operations_give() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
         _, coefficients = quadrature.finish(compiled.moments(u_RN, quadrature), samples, 0.5)
         torch.testing.assert_close(compiled.gradient(u_RN, coefficients, quadrature), ours, rtol=1e-4, atol=1e-6)
-    z = torch.randn(2, 40, 7)
+    z = torch.randn(2, 40, 7, generator=torch.Generator().manual_seed(0))
     sigreg = SIGReg(slices=20, kernel="compiled")
     assert sigreg.kernel_for(z) == "compiled"
     torch.testing.assert_close(sigreg(z, step=4), SIGReg(slices=20, kernel="eager")(z, step=4))
+
+
+class NoCopyFromTheHost(TorchDispatchMode):
+    """Refuses to bring data of a CPU tensor to the GPU, which a captured graph cannot repeat; constants are kept."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = function(*args, **(kwargs or {}))
+        came = any(isinstance(a, Tensor) and a.device.type == "cpu" and a.numel() < 2 for a in args)
+        assert not (came and isinstance(result, Tensor) and result.device.type == "cuda"), function
+        return result
 
 
 @pytest.fixture
@@ -110,6 +148,7 @@ def test_nothing_waits_for_a_gpu(kernel, sampler, imagined_gpu: FakeTensorMode) 
     # The gradient is computed in the forward pass; the backward one, which needs a driver, only multiplies it.
     z = torch.empty(2, 20, 4, device="cuda", requires_grad=True)
     step = torch.zeros((), dtype=torch.int64, device="cuda")
-    total = LeJEPALoss(0.1, sigreg=sigreg)(z, views_global=2, step=step).total
+    with NoCopyFromTheHost():
+        total = LeJEPALoss(0.1, sigreg=sigreg)(z, views_global=2, step=step).total
     assert sigreg.kernel_for(z) == ("compiled" if kernel == "auto" else "eager")
     assert (total.device.type, total.shape, total.requires_grad) == ("cuda", (), True)

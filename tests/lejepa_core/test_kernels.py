@@ -23,9 +23,10 @@ def rows(samples: int, *, scale: float = 1.0) -> Tensor:
 def plain(u: Tensor, quadrature: Quadrature) -> tuple[Tensor, Tensor]:
     """Statistic and gradient from all cosines and sines at once."""
     u = u.double().requires_grad_()
-    angles = u[..., None] * quadrature.t_K
-    gap = (angles.cos().mean(1) - quadrature.phi_K).square() + angles.sin().mean(1).square()
-    value = u.shape[1] * gap @ quadrature.weight_K
+    t_K, phi_K, weight_K = map(torch.from_numpy, (quadrature.t_K, quadrature.phi_K, quadrature.weight_K))
+    angles = u[..., None] * t_K
+    gap = (angles.cos().mean(1) - phi_K).square() + angles.sin().mean(1).square()
+    value = u.shape[1] * gap @ weight_K
     return value.detach(), torch.autograd.grad(value.sum(), u)[0]
 
 

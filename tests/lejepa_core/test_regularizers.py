@@ -32,6 +32,16 @@ def test_descending_the_loss_alone_brings_spread_back(name: Regularizer) -> None
     assert 0.75 < float(z.detach().std()) < 1.3
 
 
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"henze-zirkler"}))
+def test_in_as_many_dims_as_a_trial_has_it_still_holds_the_scale(name: Regularizer) -> None:
+    # Henze and Zirkler's bandwidth leaves no sample a neighbour there, as its docstring says.
+    regulariser = build_regularizer(replace(TRIAL, regularizer=name, slices=64))
+    z = torch.randn(256, 64, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor(0.6, requires_grad=True)
+    (slope,) = torch.autograd.grad(regulariser(scale * z, step=0), scale)
+    assert slope < -1
+
+
 def test_regularisers_differ() -> None:
     z = torch.randn(2, 32, 4, generator=torch.Generator().manual_seed(0))
     values = {float(build_regularizer(replace(TRIAL, regularizer=n))(z, step=0).mean().detach()) for n in NAMES}

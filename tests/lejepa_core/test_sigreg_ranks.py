@@ -47,9 +47,10 @@ def test_a_rank_without_samples_gets_the_loss_and_gradients_of_the_whole_batch(t
     assert_as_in_one_process(run_on_ranks("sigreg", 2, tmp_path, "0,9"), "0,9")
 
 
-def test_a_compiled_step_on_ranks_is_one_graph_with_the_loss_and_gradient_of_the_whole_batch(tmp_path: Path) -> None:
-    whole = compiled_case(0, 1, "5,11")
-    for part in run_on_ranks("compiled", 2, tmp_path, "5,11"):
+@pytest.mark.parametrize("built", ["before", "after"])
+def test_a_compiled_step_has_the_loss_and_gradient_of_the_whole_batch(tmp_path: Path, built: str) -> None:
+    whole = compiled_case(0, 1, "5,11", built)
+    for part in run_on_ranks("compiled", 2, tmp_path, "5,11", built):
         assert_near("float32 value", part["value"], whole["value"])
         assert_near("float32 gradient", part["gradient"], whole["gradient"])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lejepa_core import SIGReg
-from lejepa_core.sigreg import sigreg_reading
+from lejepa_core.reading import sigreg_reading
 
 
 def test_a_gaussian_reads_near_zero_and_a_collapse_reads_one() -> None:

@@ -11,7 +11,8 @@ from lejepa_core.settings import Regularizer
 from lejepa_platform.trial import run_trial
 
 FIGURES = {
-    "objective/samples": 16, "objective/views": 3, "objective/knots": 9, "objective/slices": 24, "objective/ranks": 1,
+    "objective/samples": 16, "objective/dims": 8,
+    "objective/views": 3, "objective/knots": 9, "objective/slices": 24, "objective/ranks": 1,
 }  # fmt: skip
 EXPLODING = {"learning_rate": 1e30, "warmup": 0.0, "epochs": 2}
 

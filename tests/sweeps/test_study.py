@@ -20,7 +20,7 @@ METRICS = {
     "train/loss", "train/prediction", "train/sigreg", "train/sigreg_share", "val/linear_top1", "test/linear_top1",
     "val/knn_top1", "test/knn_top1", "floor/random_init_linear_top1", "floor/chance",
 }  # fmt: skip
-OBJECTIVE = ("objective/samples", "objective/views", "objective/knots", "objective/slices", "objective/ranks")
+OBJECTIVE = [f"objective/{name}" for name in ("samples", "dims", "views", "knots", "slices", "ranks")]
 
 
 @pytest.fixture(scope="module")

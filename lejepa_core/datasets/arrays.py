@@ -53,6 +53,7 @@ def array_reader(
         )
 
     def items(root: Path) -> Iterator[Item | str]:
+        check(root)
         with refusing(spec, root, folder):
             for split, label, pixels in images(root / folder, checksums):
                 digest = hashlib.sha256(pixels.tobytes()).hexdigest()

@@ -5,7 +5,7 @@ from typing import Final
 from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.listed import class_folder_reader
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import IMAGENET_MEAN, IMAGENET_STD, DatasetSpec
+from lejepa_core.datasets.spec import ALL_CARVED, ALL_SHARES, IMAGENET_MEAN, IMAGENET_STD, DatasetSpec
 
 SPECS: Final = (
     DatasetSpec(
@@ -21,7 +21,8 @@ SPECS: Final = (
         licence="CC BY 4.0",
         source="Fei-Fei, Fergus and Perona 2004, Learning Generative Visual Models from Few Training Examples",
         how_to_get="lejepa datasets get caltech101 --root DIR",
-        shares={"val": 0.1, "test": 0.2},
+        shares=ALL_SHARES,
+        uses=ALL_CARVED,
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import Final
 from lejepa_core.datasets.listed import Part, listed_reader
 from lejepa_core.datasets.published import parsing, read_mat
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 
 SPECS: Final = (
     DatasetSpec(
@@ -26,7 +26,8 @@ SPECS: Final = (
             "by hand (its site is gone): put cars_train/*.jpg, cars_test/*.jpg, devkit/cars_meta.mat, "
             "devkit/cars_train_annos.mat and cars_test_annos_withlabels.mat into DIR/stanford_cars"
         ),
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 

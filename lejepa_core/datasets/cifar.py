@@ -14,7 +14,7 @@ from lejepa_core.datasets.decoding import quiet
 from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.published import parsing, read_verified
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 
 CHECKSUMS: Final[Mapping[str, Mapping[str, str]]] = {
     "cifar10": {
@@ -61,7 +61,8 @@ SPECS: Final = (
         licence="none stated; free for research",
         source=_PAPER,
         how_to_get="lejepa datasets get cifar10 --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
     DatasetSpec(
         name="cifar100",
@@ -76,7 +77,8 @@ SPECS: Final = (
         licence="none stated; free for research",
         source=_PAPER,
         how_to_get="lejepa datasets get cifar100 --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 

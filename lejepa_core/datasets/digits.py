@@ -10,7 +10,9 @@ import numpy as np
 
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import DatasetSpec, carved
+
+_SHARES = {"val": 0.15, "test": 0.25}
 
 SPECS: Final = (
     DatasetSpec(
@@ -28,7 +30,8 @@ SPECS: Final = (
         licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
         source="Alpaydin and Kaynak 1998, test half of UCI Optical Recognition of Handwritten Digits",
         how_to_get="comes with the installation",
-        shares={"val": 0.15, "test": 0.25},
+        shares=_SHARES,
+        uses=carved(_SHARES),
     ),
 )
 

@@ -8,7 +8,7 @@ from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.listed import Part, listed_reader
 from lejepa_core.datasets.published import parsing, read_json
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 
 SPECS: Final = (
     DatasetSpec(
@@ -24,13 +24,12 @@ SPECS: Final = (
         licence="research; the photographs belong to users of foodspotting.com",
         source="Bossard, Guillaumin and Van Gool 2014, Food-101: Mining Discriminative Components",
         how_to_get="lejepa datasets get food101 --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 
-_ARCHIVES = (
-    Archive(url="http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", md5="85eeb15f3717b99a5da872d97d918f87"),
-)
+_ARCHIVES = (Archive(url="http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", md5="85eeb15f3717b99a5da872d97d918f87"),)
 
 
 def food101_reader(spec: DatasetSpec = SPECS[0]) -> Reader:

@@ -114,7 +114,7 @@ def _present(folder: Path, parts: Iterable[Part]) -> Iterator[tuple[str, str, st
                 lacking.append(path)
             yield relative, label, part.split
     if lacking:
-        raise Unusable(folder / lacking[0], f"is absent, as are {len(lacking) - 1} others")
+        raise Unusable(folder / lacking[0], f"absent, as are {len(lacking) - 1} others")
 
 
 def _names(folder: Path) -> frozenset[str]:

@@ -109,4 +109,3 @@ def _check_name(name: str) -> None:
 
 def _folder(name: str) -> Path:
     return Path(name.removeprefix(_FOLDER))
-

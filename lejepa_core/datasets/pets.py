@@ -8,7 +8,7 @@ from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.listed import Part, listed_reader
 from lejepa_core.datasets.published import parsing, read_lines
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import IMAGENET_MEAN, IMAGENET_STD, DatasetSpec
+from lejepa_core.datasets.spec import IMAGENET_MEAN, IMAGENET_STD, VAL_CARVED, VAL_SHARES, DatasetSpec
 
 SPECS: Final = (
     DatasetSpec(
@@ -24,7 +24,8 @@ SPECS: Final = (
         licence="CC BY-SA 4.0",
         source="Parkhi et al. 2012, Cats and Dogs",
         how_to_get="lejepa datasets get pets --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 

@@ -10,7 +10,7 @@ from lejepa_core.datasets.arrays import Labelled, array_reader
 from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.published import parsing, read_verified
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 
 CHECKSUMS: Final = {
     "train_X.bin": "918c2871b30a85fa023e0c44e0bee87f",
@@ -37,7 +37,8 @@ SPECS: Final = (
         licence="none stated; images of ImageNet",
         source="Coates, Ng and Lee 2011, An Analysis of Single-Layer Networks in Unsupervised Feature Learning",
         how_to_get="lejepa datasets get stl10 --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 

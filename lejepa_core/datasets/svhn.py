@@ -8,7 +8,7 @@ from lejepa_core.datasets.arrays import Labelled, array_reader
 from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.published import parsing, read_mat
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 
 CHECKSUMS: Final = {
     "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
@@ -30,7 +30,8 @@ SPECS: Final = (
         licence="non-commercial use",
         source="Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning",
         how_to_get="lejepa datasets get svhn --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 
@@ -60,7 +61,7 @@ def _images(folder: Path, checksums: Mapping[str, str]) -> Iterator[Labelled]:
             images, labels = arrays["X"].transpose(3, 0, 1, 2), arrays["y"].tolist()
         for pixels, label in zip(images, labels, strict=True):
             # The file calls the digit 0 class 10.
-            yield split, str(label % 10), pixels
+            yield split, str(int(label) % 10), pixels
 
 
 READERS: Final = {"svhn": svhn_reader()}

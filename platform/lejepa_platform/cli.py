@@ -99,7 +99,7 @@ class Datasets:
             print(f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}")
             return 0
         if self.json:
-            return show([asdict(spec) | {"uses": spec.uses} for spec in DATASETS.values()], as_json=True)
+            return show([asdict(spec) for spec in DATASETS.values()], as_json=True)
         rows = [
             {
                 "name": spec.name,

@@ -59,7 +59,7 @@ def site() -> Iterator[Site]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         site.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield site
         server.shutdown()
 
@@ -169,11 +169,11 @@ def test_offline_says_which_files_to_put_where(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/x.tgz"
         with pytest.raises(DataError) as refused:
-            get(tmp_path, Archive(url=url, md5="0" * 32))
+            get(tmp_path, Archive(url=url, md5="0" * 32, into="set"), Archive(url="http://a/y.mat", md5="", into="set"))
     message = str(refused.value)
     assert "\n" not in message
     assert f"lejepa datasets get dtd --root {tmp_path}" in message
-    assert f"so that {tmp_path / 'set'} is made: {url}" in message
+    assert f"unpack {url} into {tmp_path / 'set'}; put http://a/y.mat into {tmp_path / 'set'}" in message
 
 
 def test_root_that_cannot_be_written(tmp_path: Path) -> None:

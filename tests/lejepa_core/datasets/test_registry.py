@@ -23,8 +23,8 @@ from lejepa_core.datasets.svhn import _ARCHIVES as SVHN
 from lejepa_core.datasets.svhn import CHECKSUMS as SVHN_CHECKSUMS
 from lejepa_core.errors import DataError
 
+_USE = {"val": "validation", "test": "test"}
 PUBLISHED = sorted(name for name, spec in DATASETS.items() if not spec.bundled)
-BY_COMMAND = sorted(name for name in PUBLISHED if READERS[name].download is not None)
 
 
 def test_every_dataset_has_a_reader() -> None:
@@ -38,6 +38,7 @@ def test_entries_are_plausible(name: str) -> None:
     assert spec.classes <= min(spec.images.values())
     assert all(0 < value < 1 for value in (*spec.mean, *spec.std))
     assert set(spec.uses) == {"pretraining", "probe training", "validation", "test"}
+    assert all(f"{share:.0%}" in spec.uses[_USE[split]] for split, share in spec.shares.items())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -1,9 +1,10 @@
 """Sets of photographs whose files are listed by annotations, or by the folders that they are in."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lejepa_core.datasets.downloading import Archive, download
 from lejepa_core.datasets.folder import Listing, listing_source
@@ -103,15 +104,16 @@ def _counted(spec: DatasetSpec, parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def _present(folder: Path, parts: Iterable[Part]) -> Iterator[tuple[str, str, str]]:
-    names: dict[PurePosixPath, frozenset[str]] = {}
+    # Folder by folder, since asking for every file takes long on a network's file system.
+    names: dict[str, frozenset[str]] = {}
     lacking = []
     for part in parts:
         for relative, label in part.files:
-            path = PurePosixPath(relative)
-            if path.parent not in names:
-                names[path.parent] = _names(folder / path.parent)
-            if path.name not in names[path.parent]:
-                lacking.append(path)
+            parent, _, name = relative.rpartition("/")
+            if parent not in names:
+                names[parent] = _names(folder / parent)
+            if name not in names[parent]:
+                lacking.append(relative)
             yield relative, label, part.split
     if lacking:
         raise Unusable(folder / lacking[0], f"absent, as are {len(lacking) - 1} others")
@@ -119,6 +121,6 @@ def _present(folder: Path, parts: Iterable[Part]) -> Iterator[tuple[str, str, st
 
 def _names(folder: Path) -> frozenset[str]:
     try:
-        return frozenset(path.name for path in folder.iterdir())
+        return frozenset(os.listdir(folder))
     except OSError:
         return frozenset()

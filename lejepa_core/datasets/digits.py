@@ -3,22 +3,44 @@
 import hashlib
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.specs import DATASETS
+from lejepa_core.datasets.spec import DatasetSpec, carved
+
+_SHARES = {"val": 0.15, "test": 0.25}
+
+SPECS: Final = (
+    DatasetSpec(
+        name="digits",
+        title="handwritten digits, 8x8 grey",
+        classes=10,
+        native_size=8,
+        images={"train": 1078, "val": 269, "test": 450},
+        mean=(0.3056, 0.3056, 0.3056),
+        std=(0.3760, 0.3760, 0.3760),
+        flip=False,
+        photographic=False,
+        probe_per_class=20,
+        bundled=True,
+        licence="CC BY 4.0 (UCI), shipped with scikit-learn (BSD-3-Clause)",
+        source="Alpaydin and Kaynak 1998, test half of UCI Optical Recognition of Handwritten Digits",
+        how_to_get="comes with the installation",
+        shares=_SHARES,
+        uses=carved(_SHARES),
+    ),
+)
 
 _INK = 16  # the darkest value in scikit-learn's copy
 
 
-def digits_source() -> Source:
-    """Describe `digits`: its grey levels 0..16 become 0..255 in three equal channels, splits are carved.
-
-    Returns:
-        The source; 15 % of each class go to val and 25 % to test.
-    """
-    spec = DATASETS["digits"]
+def _source(root: Path, image_size: int) -> Source:
+    # Grey levels 0..16 become 0..255 in three equal channels.
+    spec = SPECS[0]
     return Source(
         name=spec.name,
         key=f"1-{version('scikit-learn')}",
@@ -26,7 +48,7 @@ def digits_source() -> Source:
         photographic=spec.photographic,
         probe_per_class=spec.probe_per_class,
         items=_items,
-        shares={"val": 0.15, "test": 0.25},
+        shares=spec.shares,
         mean=spec.mean,
         std=spec.std,
     )
@@ -41,3 +63,6 @@ def _items() -> Iterator[Item | str]:
         pixels = np.repeat(image[:, :, None], 3, axis=2)
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         yield Item(pixels=pixels, label=str(label), split="train", digest=digest)
+
+
+READERS: Final = {"digits": Reader(source=_source, check=lambda root: None, download=None)}

@@ -5,13 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lejepa_core.datasets.cache import cached
-from lejepa_core.datasets.cifar import CIFAR_READERS, check_cifar, cifar_source, download_cifar
-from lejepa_core.datasets.digits import digits_source
 from lejepa_core.datasets.folder import check_folder, folder_source
 from lejepa_core.datasets.image_dataset import ImageDataset
-from lejepa_core.datasets.patches import patches_source
-from lejepa_core.datasets.source import Source
-from lejepa_core.datasets.specs import DATASETS
+from lejepa_core.datasets.registry import DATASETS, READERS
 from lejepa_core.errors import DataError, SettingError, UnknownNameError
 
 _FOLDER = "folder:"
@@ -25,8 +21,8 @@ def load_dataset(
 
     Args:
         name: A key of `DATASETS`, or "folder:" and the path of a person's own images.
-        image_size: Height and width of the largest views, in pixels. Only a folder's images are stored
-            according to it; the named sets keep their native size.
+        image_size: Height and width of the largest views, in pixels. Photographs of many sizes are stored
+            according to it: the short side at most twice as long; sets of one small size keep that.
         cache_dir: Folder of decoded datasets, shared by all processes of a node.
         data_root: Where downloaded sets are; None for `default_data_root()`.
         labelled: Whether to use labels; a folder without classes has none.
@@ -44,15 +40,15 @@ def load_dataset(
     _check_name(name)
     if name.startswith(_FOLDER):
         return cached(folder_source(_folder(name), image_size=image_size, labelled=labelled), cache_dir)
-    source = _named_source(name, data_root or default_data_root())
+    source = READERS[name].source(data_root or default_data_root(), image_size)
     return cached(replace(source, labelled=labelled), cache_dir)
 
 
 def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = True) -> None:
     """Refuse what `load_dataset` would refuse, without decoding an image.
 
-    A folder's files are listed, not opened: unreadable or identical ones count as good here. The files of a
-    downloaded set are compared with their md5.
+    Photographs are listed, not opened: unreadable or identical ones count as good here. Files whose md5 was
+    published are compared with it.
 
     Args:
         name: As in `load_dataset`.
@@ -66,8 +62,8 @@ def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = 
     _check_name(name)
     if name.startswith(_FOLDER):
         check_folder(_folder(name), labelled=labelled)
-    elif name in CIFAR_READERS:
-        check_cifar(name, data_root or default_data_root())
+    else:
+        READERS[name].check(data_root or default_data_root())
 
 
 def download_dataset(name: str, root: Path | None = None) -> Path | None:
@@ -82,14 +78,15 @@ def download_dataset(name: str, root: Path | None = None) -> Path | None:
 
     Raises:
         UnknownNameError: `name` is not a named dataset.
-        DataError: The download failed, or does not match its md5.
+        DataError: The download failed or does not match its md5; or the set cannot be downloaded and is absent:
+            which files to put where.
     """
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS, _LIST)
-    if name not in CIFAR_READERS:
+    if DATASETS[name].bundled:
         return None
     root = root or default_data_root()
-    download_cifar(name, root)
+    (READERS[name].download or READERS[name].check)(root)
     return root
 
 
@@ -112,9 +109,3 @@ def _check_name(name: str) -> None:
 
 def _folder(name: str) -> Path:
     return Path(name.removeprefix(_FOLDER))
-
-
-def _named_source(name: str, root: Path) -> Source:
-    if name in CIFAR_READERS:
-        return cifar_source(name, root)
-    return {"digits": digits_source, "patches": patches_source}[name]()

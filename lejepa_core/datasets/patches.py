@@ -13,15 +13,34 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 from PIL import Image
 
+from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.specs import DATASETS
+from lejepa_core.datasets.spec import DatasetSpec
 from lejepa_core.errors import DataError
+
+SPECS: Final = (
+    DatasetSpec(
+        name="patches",
+        title="32x32 patches of 12 photographs; which one is each from?",
+        classes=12,
+        native_size=32,
+        images={"train": 1440, "val": 360, "test": 720},
+        mean=(0.5, 0.5, 0.5),
+        std=(0.1722, 0.1781, 0.1788),
+        flip=True,
+        bundled=True,
+        licence="public domain, CC0 or CC BY, per photograph: README.txt of each package's image folder",
+        source="photographs shipped with scikit-image and scikit-learn",
+        how_to_get="comes with the installation",
+    ),
+)
 
 PATCH: Final = 32
 """Height and width of a patch, in pixels."""
@@ -73,13 +92,8 @@ PHOTOGRAPHS: Final = (
 """The classes."""
 
 
-def patches_source() -> Source:
-    """Describe `patches`.
-
-    Returns:
-        The source; its splits are fixed by the blocks, none is carved.
-    """
-    spec = DATASETS["patches"]
+def _source(root: Path, image_size: int) -> Source:
+    spec = SPECS[0]
     packages = "-".join(version(package) for package in ("scikit-image", "scikit-learn", "pillow"))
     return Source(
         name=spec.name,
@@ -185,3 +199,6 @@ def _has_structure(grey: Float64[np.ndarray, "h w"]) -> bool:
 
 def _shuffled(name: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return sorted(places, key=lambda place: hashlib.sha256(f"{name}:{place}".encode()).digest())
+
+
+READERS: Final = {"patches": Reader(source=_source, check=lambda root: None, download=None)}

@@ -77,7 +77,7 @@ class Architectures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Datasets:
-    """Data sets that a study can name; `get NAME` fetches one."""
+    """Data sets that a study can name; `get NAME` downloads one."""
 
     action: tyro.conf.Positional[Literal["list", "get"]] = "list"
     """What to do."""
@@ -98,14 +98,22 @@ class Datasets:
             folder = download_dataset(self.name, self.root)
             print(f"{self.name} is in {folder}" if folder else f"{self.name} {DATASETS[self.name].how_to_get}")
             return 0
-        rows = [asdict(spec) for spec in DATASETS.values()]
-        if not self.json:
-            keep = ("name", "title", "classes", "native_size", "images", "how_to_get")
-            rows = [
-                {k: " + ".join(map(str, row[k].values())) if k == "images" else row[k] for k in keep} for row in rows
-            ]
-            rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
-        return show(rows, as_json=self.json)
+        if self.json:
+            return show([asdict(spec) for spec in DATASETS.values()], as_json=True)
+        rows = [
+            {
+                "name": spec.name,
+                "title": spec.title,
+                "classes": spec.classes,
+                "train + val + test": " + ".join(map(str, spec.images.values())),
+                "pixels": spec.native_size or "many sizes",
+                "licence": spec.licence,
+                "how_to_get": spec.how_to_get,
+            }
+            for spec in DATASETS.values()
+        ]
+        rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
+        return show(rows, as_json=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,9 @@ What is missing of val and test is carved out of train. Deeper folders count for
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -130,17 +130,33 @@ def folder_source(path: Path, *, image_size: int, labelled: bool) -> Source:
         DataError: As `list_folder`.
     """
     listing = list_folder(path, labelled=labelled)
+    source = listing_source(listing, name=folder_name(path), image_size=image_size, shares=listing.shares)
+    return replace(source, labelled=labelled)
+
+
+def listing_source(listing: Listing, *, name: str, image_size: int, shares: Mapping[str, float]) -> Source:
+    """Describe listed images; the key changes with any file's name, size, time of change, class or split.
+
+    Args:
+        listing: The images.
+        name: Name of the dataset as a person sees it.
+        image_size: As in `folder_source`.
+        shares: Splits that are missing, and the share of train to carve out for each.
+
+    Returns:
+        The source: labelled, with mean and standard deviation to be computed.
+    """
     # Another decoder may give other pixels, and another builder another split.
-    state = hashlib.sha256(f"1 {PIL.__version__} {image_size} {labelled}".encode())
-    for relative, _, _ in listing.files:
-        state.update(f"\n{relative}\0{_stamp(listing.root / relative)}".encode(errors="surrogateescape"))
+    state = hashlib.sha256(f"2 {PIL.__version__} {image_size}".encode())
+    for relative, label, split in listing.files:
+        line = f"\n{relative}\0{label}\0{split}\0{_stamp(listing.root / relative)}"
+        state.update(line.encode(errors="surrogateescape"))
     return Source(
-        name=folder_name(path),
+        name=name,
         key=f"{2 * image_size}px-{state.hexdigest()[:16]}",
-        labelled=labelled,
         flip=True,
         items=partial(_items, listing, image_size),
-        shares=listing.shares,
+        shares=shares,
     )
 
 

@@ -1,48 +1,9 @@
 """The named datasets, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DatasetSpec:
-    """What is known about a dataset before it is read.
-
-    Attributes:
-        name: What a person types.
-        title: One line for a listing.
-        classes: Number of classes.
-        native_size: Height and width of every image, in pixels.
-        images: Number of images of each split; one that the source lacks is carved out of train.
-        mean: Mean of red, green, blue over the train split, pixels in 0..1.
-        std: Standard deviation likewise.
-        flip: Whether a horizontal flip leaves the class unchanged.
-        photographic: Whether the images are photographs, which colour jitter, blur and solarising leave what they are;
-            others are only cropped and flipped.
-        probe_per_class: Labelled train images per class that probes learn from, None for all. Fewer where, with
-            all of them, even an untrained network leaves nothing to gain.
-        bundled: Whether the images come with the installed packages.
-        licence: Licence of the images.
-        source: Who made them.
-        how_to_get: What to do when they are absent.
-    """
-
-    name: str
-    title: str
-    classes: int
-    native_size: int
-    images: Mapping[str, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    flip: bool
-    bundled: bool
-    licence: str
-    source: str
-    how_to_get: str
-    photographic: bool = True
-    probe_per_class: int | None = None
-
+from lejepa_core.datasets.spec import DatasetSpec
 
 _BUNDLED = "comes with the installation"
 

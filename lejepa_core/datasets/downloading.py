@@ -5,6 +5,7 @@ Everything happens in ROOT/.FOLDER.download; what has the right name, ROOT/FOLDE
 
 import http.client
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _TIMEOUT = 60.0  # seconds without a byte
 _CHUNK = 2**18
 _COMPLETE = 416  # HTTP: the range that was asked for begins at the end of the file
 _PARTIAL = 206
+_FAILURES = (OSError, http.client.HTTPException, EOFError, tarfile.TarError, zipfile.BadZipFile)
 _COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
 
 
@@ -70,7 +72,7 @@ def download(
         with FileLock(root / f".{folder}.lock"):
             if not (root / folder).exists():
                 _build(archives, root / f".{folder}.download", folder, check)
-    except (OSError, http.client.HTTPException, EOFError, shutil.ReadError, zipfile.BadZipFile) as error:
+    except _FAILURES as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise DataError(
             f"{spec.name} was not downloaded to {root} ({' '.join(str(reason).split())}); check network and room, then "

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import UInt8
 
-from lejepa_core.datasets.published import Unusable, parsing, read
+from lejepa_core.datasets.published import Unusable, parsing, read, remedy_for
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.spec import VAL_CARVED, DatasetSpec
+from lejepa_core.datasets.spec import DatasetSpec
 from lejepa_core.errors import DataError
 
 DEBIAN: Final = Path("/usr/share/datasets/fashion-mnist")
@@ -33,7 +33,6 @@ CLASSES: Final = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sne
 """Name of each label, as published."""
 
 _PARTS = {"train": "train", "test": "t10k"}
-_REMEDY = "apt-get install dataset-fashion-mnist, or: lejepa datasets get fashion-mnist --root DIR"
 
 SPECS: Final = (
     DatasetSpec(
@@ -50,8 +49,8 @@ SPECS: Final = (
         bundled=False,
         licence="MIT",
         source="Xiao, Rasul and Vollgraf 2017, Fashion-MNIST",
-        how_to_get=_REMEDY,
-        uses=VAL_CARVED,
+        how_to_get="apt-get install dataset-fashion-mnist, or: lejepa datasets get fashion-mnist --root DIR",
+        shares={"val": 0.1},
     ),
 )
 """What this module reads."""
@@ -76,7 +75,7 @@ def fashion_mnist_reader(checksums: Mapping[str, str] = CHECKSUMS, *, debian: Pa
             flip=spec.flip,
             photographic=spec.photographic,
             items=partial(_items, root, debian, checksums),
-            shares={"val": 0.1},
+            shares=spec.shares,
             mean=spec.mean,
             std=spec.std,
         )
@@ -101,8 +100,8 @@ def _refusing(root: Path) -> Iterator[None]:
     try:
         yield
     except Unusable as error:
-        reason = "is absent" if error.reason is None else f"is damaged: {error.reason}"
-        raise DataError(f"{error.file} {reason}; get the set: {_REMEDY.replace('DIR', str(root))}") from error
+        remedy = remedy_for(SPECS[0], root)
+        raise DataError(f"{error.file} {error.reason or 'is absent'}; to get fashion-mnist: {remedy}") from error
 
 
 def _folder(root: Path, debian: Path, checksums: Mapping[str, str]) -> Path:
@@ -119,7 +118,7 @@ def _content(folder: Path, name: str, sha256: str) -> bytes:
         with parsing(file):
             data = gzip.decompress(data)
     if (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise Unusable(file, f"the sha256 of its content is {found}, not {sha256}")
+        raise Unusable(file, f"is damaged (the sha256 of its content is {found}, not {sha256})")
     return data
 
 

@@ -38,7 +38,6 @@ CLASSES: Final = (
 """Name of each label."""
 
 _FOLDER = "galaxy10"
-_SHARES = {"val": 0.15, "test": 0.2}
 _CHUNK = 256  # images read at a time
 
 SPECS: Final = (
@@ -57,12 +56,7 @@ SPECS: Final = (
         licence="MIT",
         source="Leung and Bovy 2024, zenodo 10845026; DESI Legacy Surveys, labels of Galaxy Zoo (Walmsley et al. 2022)",
         how_to_get="lejepa datasets get galaxy10 --root DIR",
-        uses={
-            "pretraining": "the rest",
-            "probe training": "the rest",
-            "validation": "15 % of each class, by hash",
-            "test": "20 % of each class, by hash",
-        },
+        shares={"val": 0.15, "test": 0.2},
     ),
 )
 """What this module reads."""
@@ -87,7 +81,7 @@ def galaxy10_reader(sha256: str = SHA256) -> Reader:
             flip=spec.flip,
             photographic=spec.photographic,
             items=partial(_items, root, side, sha256),
-            shares=_SHARES,
+            shares=spec.shares,
             mean=spec.mean,
             std=spec.std,
         )
@@ -117,7 +111,7 @@ def _h5py() -> ModuleType:
 
 def _verify(file: Path, wanted: str) -> None:
     if (found := _sha256(file)) != wanted:
-        raise Unusable(file, f"its sha256 is {found}, not {wanted}")
+        raise Unusable(file, f"is damaged (its sha256 is {found}, not {wanted})")
 
 
 def _sha256(file: Path) -> str:
@@ -127,7 +121,7 @@ def _sha256(file: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise Unusable(file) from None
     except OSError as error:
-        raise Unusable(file, error.strerror or str(error)) from error
+        raise Unusable(file, f"cannot be read ({error.strerror or error})") from error
 
 
 def _items(root: Path, side: int, sha256: str) -> Iterator[Item | str]:

@@ -136,9 +136,9 @@ def _images(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         raise Unusable(folder) from None
     except OSError as error:
-        raise Unusable(folder, error.strerror or str(error)) from error
+        raise Unusable(folder, f"cannot be read ({error.strerror or error})") from error
     if not names:
-        raise Unusable(folder, "it holds no *.JPEG")
+        raise Unusable(folder, "holds no *.JPEG")
     return names
 
 
@@ -152,7 +152,7 @@ def _labels(folder: Path, names: Sequence[str]) -> dict[str, str]:
     if (folder / SYNSET_LIST).exists():
         return _all_labelled(folder / SYNSET_LIST, _by_number(read_lines(folder / SYNSET_LIST)), names)
     raise Unusable(
-        folder / "val", f"it has no class folders; without them, {KAGGLE_LIST} or {SYNSET_LIST} must be beside it"
+        folder / "val", f"has no class folders; without them, {KAGGLE_LIST} or {SYNSET_LIST} must be beside it"
     )
 
 
@@ -163,10 +163,10 @@ def _by_number(wnids: Sequence[str]) -> dict[str, str]:
 def _all_labelled(file: Path, labels: dict[str, str], names: Sequence[str]) -> dict[str, str]:
     lacking = [name for name in names if name not in labels]
     if lacking:
-        raise Unusable(file, f"it has no label for {lacking[0]} and {len(lacking) - 1} others")
+        raise Unusable(file, f"has no label for {lacking[0]} and {len(lacking) - 1} others")
     return labels
 
 
 def _compare(folder: Path, found: int, wanted: int | None) -> None:
     if wanted is not None and found != wanted:
-        raise Unusable(folder, f"it holds {found} images of these classes, not {wanted}")
+        raise Unusable(folder, f"holds {found} images of these classes, not {wanted}")

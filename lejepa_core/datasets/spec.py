@@ -4,19 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-_ROLES = ("pretraining", "probe training", "validation", "test")
-
-GIVEN_SPLITS: Final = dict(zip(_ROLES, ("train", "train", "val", "test"), strict=True))
-"""Uses of a dataset that comes with all three splits."""
-VAL_CARVED: Final = dict(
-    zip(_ROLES, ("train less val", "train less val", "10 % of each class of train, by hash", "test"), strict=True)
-)
-"""Uses of a dataset that comes without val."""
-ALL_CARVED: Final = dict(
-    zip(_ROLES, ("the rest", "the rest", "10 % of each class, by hash", "20 % of each class, by hash"), strict=True)
-)
-"""Uses of a dataset that comes in one piece."""
-
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 """Channel means over ImageNet, the custom where a dataset has none of its own."""
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -34,7 +21,7 @@ class DatasetSpec:
         native_size: Height and width of every image, in pixels; None if they differ.
         images: Number of images of train, val and test. Of a carved split it is right up to the rounding of each
             class; the sum is exact.
-        mean: Mean of red, green, blue over the train split, pixels in 0..1.
+        mean: What red, green and blue are centred on, pixels in 0..1: the mean over train, or that of ImageNet.
         std: Standard deviation likewise.
         flip: Whether a horizontal flip leaves the class unchanged.
         photographic: Whether the images are photographs, which colour jitter, blur and solarising leave what they are;
@@ -45,7 +32,8 @@ class DatasetSpec:
         licence: Licence of the images.
         source: Who made them.
         how_to_get: What to do when they are absent; DIR stands for the data root.
-        uses: Which of the published images serve pretraining, probe training, validation and test.
+        shares: Splits that were not published, and the share of each class of train that is carved out for each, by
+            hash.
     """
 
     name: str
@@ -62,4 +50,14 @@ class DatasetSpec:
     how_to_get: str
     photographic: bool = True
     probe_per_class: int | None = None
-    uses: Mapping[str, str] = field(default_factory=lambda: GIVEN_SPLITS)
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def uses(self) -> dict[str, str]:
+        """Which images serve what."""
+        train = f"train less {' and '.join(self.shares)}" if self.shares else "train"
+        val, test = (
+            f"{self.shares[split]:.0%} of each class of train, by hash" if split in self.shares else split
+            for split in ("val", "test")
+        )
+        return {"pretraining": train, "probe training": train, "validation": val, "test": test}

@@ -5,7 +5,8 @@
 
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.datasets.load import check_dataset, default_data_root, download_dataset, load_dataset
-from lejepa_core.datasets.specs import DATASETS, DatasetSpec
+from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.specs import DATASETS
 
 __all__ = [
     "DATASETS",

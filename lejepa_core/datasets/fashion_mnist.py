@@ -22,6 +22,8 @@ from lejepa_core.errors import DataError
 
 DEBIAN: Final = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package puts the files."""
+MIRROR: Final = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+"""Where they were published."""
 CHECKSUMS: Final = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -56,12 +58,15 @@ SPECS: Final = (
 """What this module reads."""
 
 
-def fashion_mnist_reader(checksums: Mapping[str, str] = CHECKSUMS, *, debian: Path = DEBIAN) -> Reader:
+def fashion_mnist_reader(
+    checksums: Mapping[str, str] = CHECKSUMS, *, debian: Path = DEBIAN, mirror: str = MIRROR
+) -> Reader:
     """Make the reader.
 
     Args:
         checksums: SHA-256 of the four files, gunzipped.
         debian: Where to look if the data root has none of them.
+        mirror: Where to download them from, gzipped as published.
 
     Returns:
         The reader; 10 % of each class's train images are carved out as val.
@@ -89,7 +94,7 @@ def fashion_mnist_reader(checksums: Mapping[str, str] = CHECKSUMS, *, debian: Pa
     def get(root: Path) -> None:
         with suppress(DataError):
             return check(root)
-        _download(root)
+        _download(root, mirror)
         check(root)
 
     return Reader(source=source, check=check, download=get)
@@ -143,14 +148,14 @@ def _items(root: Path, debian: Path, checksums: Mapping[str, str]) -> Iterator[I
                 yield Item(pixels=pixels, label=CLASSES[label], split=split, digest=digest)
 
 
-def _download(root: Path) -> None:
+def _download(root: Path, mirror: str) -> None:
     from torchvision.datasets import FashionMNIST
     from torchvision.datasets.utils import download_url
 
     folder = root / "fashion-mnist"
     try:
         for name, md5 in FashionMNIST.resources:
-            download_url(f"{FashionMNIST.mirrors[0]}{name}", folder, name, md5)
+            download_url(f"{mirror}{name}", folder, name, md5)
     except (OSError, RuntimeError) as error:
         names = ", ".join(name for name, _ in FashionMNIST.resources)
         raise DataError(

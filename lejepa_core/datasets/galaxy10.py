@@ -62,11 +62,12 @@ SPECS: Final = (
 """What this module reads."""
 
 
-def galaxy10_reader(sha256: str = SHA256) -> Reader:
+def galaxy10_reader(sha256: str = SHA256, url: str = URL) -> Reader:
     """Make the reader.
 
     Args:
         sha256: Of the file.
+        url: Where to download it from.
 
     Returns:
         The reader; val and test are carved out by content, so that galaxies that are in the file twice stay together.
@@ -93,7 +94,7 @@ def galaxy10_reader(sha256: str = SHA256) -> Reader:
 
     def get(root: Path) -> None:
         if not (root / _FOLDER / FILE).exists():
-            _download(root / _FOLDER, sha256)
+            _download(root / _FOLDER, sha256, url)
         check(root)
 
     return Reader(source=source, check=check, download=get)
@@ -142,20 +143,20 @@ def _shrunk(pixels: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, 
     return np.asarray(image if image.width <= side else image.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def _download(folder: Path, sha256: str) -> None:
+def _download(folder: Path, sha256: str, url: str) -> None:
     from torchvision.datasets.utils import download_url
 
     part = folder / f".{FILE}.part"
     try:
         part.unlink(missing_ok=True)
-        download_url(URL, folder, part.name)
+        download_url(url, folder, part.name)
         if (found := _sha256(part)) != sha256:
             raise OSError(f"its sha256 is {found}, not {sha256}")
         part.rename(folder / FILE)
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"galaxy10 was not downloaded ({' '.join(str(error).split())}); check network and room (2.6 GB) and try "
-            f"again, or put {URL} in {folder}"
+            f"again, or put {url} in {folder}"
         ) from error
 
 

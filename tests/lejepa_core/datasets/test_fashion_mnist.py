@@ -2,17 +2,26 @@
 
 import gzip
 import hashlib
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_trees_h import fashion_mnist, opened, refused, sizes
+from dataset_trees_h import fashion_mnist, opened, refused, served, sizes
 from torchvision.datasets import FashionMNIST
 
 from lejepa_core.datasets.fashion_mnist import CHECKSUMS, DEBIAN, READERS, fashion_mnist_reader
 from lejepa_core.datasets.image_dataset import ImageDataset
+from lejepa_core.errors import DataError
 
 READER = READERS["fashion-mnist"]
+# Debian took the name and the time out of the gzip headers; with these the files are the published ones again.
+PUBLISHED = {
+    "train-images": 1504176606,
+    "train-labels": 1504176606,
+    "t10k-images": 1504176627,
+    "t10k-labels": 1504176627,
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +106,24 @@ def test_absent_set_says_how_to_get_it(tmp_path: Path) -> None:
     message = refused(reader, tmp_path / "root", tmp_path)
     assert "apt-get install dataset-fashion-mnist" in message
     assert f"lejepa datasets get fashion-mnist --root {tmp_path / 'root'}" in message
+
+
+def test_download_gives_the_published_files(tmp_path: Path) -> None:
+    for name in CHECKSUMS:
+        data = (DEBIAN / f"{name}.gz").read_bytes()
+        header = b"\x1f\x8b\x08\x08" + struct.pack("<I", PUBLISHED[name.split("-")[0]]) + data[8:10]
+        (tmp_path / "there" / f"{name}.gz").parent.mkdir(exist_ok=True)
+        (tmp_path / "there" / f"{name}.gz").write_bytes(header + name.encode() + b"\0" + data[10:])
+    with served(tmp_path / "there") as address:
+        fashion_mnist_reader(debian=tmp_path / "nowhere", mirror=address).download(tmp_path / "root")
+    names = sorted(path.name for path in (tmp_path / "root" / "fashion-mnist").iterdir())
+    assert names == sorted(f"{name}.gz" for name in CHECKSUMS)
+
+
+def test_unreachable_mirror_is_one_line(tmp_path: Path) -> None:
+    reader = fashion_mnist_reader(debian=tmp_path / "nowhere", mirror="http://127.0.0.1:9/")
+    with pytest.raises(DataError, match=r"was not downloaded to .*, or put train-images-idx3-ubyte.gz"):
+        reader.download(tmp_path / "root")
 
 
 def test_getting_what_is_there_fetches_nothing(real: ImageDataset, tmp_path: Path) -> None:

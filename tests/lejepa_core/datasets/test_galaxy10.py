@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from dataset_trees_h import opened, pixels, refused, sizes
+from dataset_trees_h import opened, pixels, refused, served, sizes
 
 from lejepa_core.datasets.galaxy10 import CLASSES, FILE, READERS, SPECS, galaxy10_reader
 from lejepa_core.datasets.reader import Reader
@@ -103,3 +103,19 @@ def test_missing_library_is_one_line(root: Path, tmp_path: Path, monkeypatch: py
     reader = write(root, *galaxies())
     monkeypatch.setitem(sys.modules, "h5py", None)
     assert "pip install 'lejepa-sweeps[galaxy]'" in refused(reader, root, tmp_path)
+
+
+def test_download_is_kept_if_its_checksum_is_right(root: Path, tmp_path: Path) -> None:
+    write(tmp_path / "there", *galaxies())
+    sha256 = hashlib.sha256((tmp_path / "there" / "galaxy10" / FILE).read_bytes()).hexdigest()
+    with served(tmp_path / "there" / "galaxy10") as address:
+        galaxy10_reader(sha256, address + FILE).download(root)
+        with pytest.raises(DataError, match=f"was not downloaded .its sha256 is {sha256}, not {'0' * 64}"):
+            galaxy10_reader("0" * 64, address + FILE).download(tmp_path / "other")
+    assert [path.name for path in (root / "galaxy10").iterdir()] == [FILE]
+    assert not (tmp_path / "other" / "galaxy10" / FILE).exists()
+
+
+def test_unreachable_server_is_one_line(root: Path) -> None:
+    with pytest.raises(DataError, match=f"was not downloaded .*, or put http://127.0.0.1:9/ in {root / 'galaxy10'}"):
+        galaxy10_reader(url="http://127.0.0.1:9/").download(root)

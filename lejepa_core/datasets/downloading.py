@@ -51,6 +51,11 @@ class Archive:
         """Name of the file."""
         return self.url.rsplit("/", 1)[-1]
 
+    @property
+    def packed(self) -> bool:
+        """Whether there are files in it."""
+        return self.file.endswith((".tar.gz", ".tgz", ".zip"))
+
 
 def download(
     spec: DatasetSpec, archives: Sequence[Archive], *, root: Path, folder: str, check: Callable[[Path], None]
@@ -76,8 +81,8 @@ def download(
         reason = error.reason if isinstance(error, URLError) else error
         raise DataError(
             f"{spec.name} was not downloaded to {root} ({' '.join(str(reason).split())}); check network and room, then "
-            f"run again to go on: {remedy_for(spec, root)}. Or unpack by hand, so that {root / folder} is made: "
-            f"{' '.join(archive.url for archive in archives)}"
+            f"run again to go on: {remedy_for(spec, root)}. Or by hand: "
+            f"{'; '.join(_by_hand(archive, root) for archive in archives)}"
         ) from error
     check(root)
 
@@ -134,9 +139,14 @@ def _copy(response: http.client.HTTPResponse, part: Path, *, have: int, total: i
             progress.advance(task, len(chunk))
 
 
+def _by_hand(archive: Archive, root: Path) -> str:
+    nested = f", then its {archive.nested} as well" if archive.nested else ""
+    return f"{'unpack' if archive.packed else 'put'} {archive.url} into {root / archive.into}{nested}"
+
+
 def _unpack(archive: Archive, file: Path, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
-    if file.suffix not in (".gz", ".tgz", ".zip"):
+    if not archive.packed:
         shutil.copy(file, into)
         return
     _extract(file, into)

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from lejepa_core.datasets.published import Unusable, parsing, read, remedy_for
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
 from lejepa_core.errors import DataError
 
 DEBIAN: Final = Path("/usr/share/datasets/fashion-mnist")
@@ -52,7 +52,8 @@ SPECS: Final = (
         licence="MIT",
         source="Xiao, Rasul and Vollgraf 2017, Fashion-MNIST",
         how_to_get="apt-get install dataset-fashion-mnist, or: lejepa datasets get fashion-mnist --root DIR",
-        shares={"val": 0.1},
+        shares=VAL_SHARES,
+        uses=VAL_CARVED,
     ),
 )
 """What this module reads."""
@@ -106,7 +107,7 @@ def _refusing(root: Path) -> Iterator[None]:
         yield
     except Unusable as error:
         remedy = remedy_for(SPECS[0], root)
-        raise DataError(f"{error.file} {error.reason or 'is absent'}; to get fashion-mnist: {remedy}") from error
+        raise DataError(f"fashion-mnist: {error.file}: {error.reason or 'absent'}; to get it: {remedy}") from error
 
 
 def _folder(root: Path, debian: Path, checksums: Mapping[str, str]) -> Path:
@@ -123,7 +124,7 @@ def _content(folder: Path, name: str, sha256: str) -> bytes:
         with parsing(file):
             data = gzip.decompress(data)
     if (found := hashlib.sha256(data).hexdigest()) != sha256:
-        raise Unusable(file, f"is damaged (the sha256 of its content is {found}, not {sha256})")
+        raise Unusable(file, f"damaged (the sha256 of its content is {found}, not {sha256})")
     return data
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from lejepa_core.datasets.published import Unusable, parsing, refusing
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.spec import DatasetSpec
+from lejepa_core.datasets.spec import DatasetSpec, carved
 from lejepa_core.errors import DataError
 
 FILE: Final = "Galaxy10_DECals.h5"
@@ -38,6 +38,7 @@ CLASSES: Final = (
 """Name of each label."""
 
 _FOLDER = "galaxy10"
+_SHARES = {"val": 0.15, "test": 0.2}
 _CHUNK = 256  # images read at a time
 
 SPECS: Final = (
@@ -56,7 +57,8 @@ SPECS: Final = (
         licence="MIT",
         source="Leung and Bovy 2024, zenodo 10845026; DESI Legacy Surveys, labels of Galaxy Zoo (Walmsley et al. 2022)",
         how_to_get="lejepa datasets get galaxy10 --root DIR",
-        shares={"val": 0.15, "test": 0.2},
+        shares=_SHARES,
+        uses=carved(_SHARES),
     ),
 )
 """What this module reads."""
@@ -112,7 +114,7 @@ def _h5py() -> ModuleType:
 
 def _verify(file: Path, wanted: str) -> None:
     if (found := _sha256(file)) != wanted:
-        raise Unusable(file, f"is damaged (its sha256 is {found}, not {wanted})")
+        raise Unusable(file, f"damaged (its sha256 is {found}, not {wanted})")
 
 
 def _sha256(file: Path) -> str:

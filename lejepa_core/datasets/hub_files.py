@@ -135,7 +135,9 @@ def open_fetched(name: str, root: Path) -> Any:
     try:
         return datasets.DatasetDict.load_from_disk(folder)
     except Exception as error:  # of the library, of JSON, of Arrow
-        raise DataError(f"{folder} is damaged ({_reason(error)}); to get it again: remove it, then: {get}") from error
+        raise DataError(
+            f"{name}: {folder}: damaged ({_reason(error)}); to get it again: remove {folder}, then: {get}"
+        ) from error
 
 
 def columns_of(name: str, features: Mapping[str, Any]) -> Columns:

@@ -11,13 +11,14 @@ from lejepa_core.datasets.downloading import Archive
 from lejepa_core.datasets.imagenet_classes import CMC_100, IMAGENETTE
 from lejepa_core.datasets.imagenet_tree import KAGGLE_LIST, Tree, all_wnids, tree_reader
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.spec import IMAGENET_MEAN, IMAGENET_STD, DatasetSpec
+from lejepa_core.datasets.spec import IMAGENET_MEAN, IMAGENET_STD, VAL_CARVED, DatasetSpec
 
 _GATED = (
     "accept the terms at image-net.org, then unpack ILSVRC2012_img_train.tar and _val.tar as "
     "DIR/imagenet/train/n01440764/*.JPEG and so on, and DIR/imagenet/val likewise (or flat, with "
     f"{KAGGLE_LIST} beside val); DIR/imagenet may be a link"
 )
+_OF_TRAIN = "of each class of train, by hash of the file's name"
 
 _IMAGENET = DatasetSpec(
     name="imagenet1k",
@@ -32,8 +33,7 @@ _IMAGENET = DatasetSpec(
     licence="non-commercial research, on registration",
     source="Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge",
     how_to_get=_GATED,
-    # 50 of about 1,300, as many as in test.
-    shares={"val": 0.04},
+    uses={**VAL_CARVED, "validation": f"50 {_OF_TRAIN}"},
 )
 _CMC = replace(
     _IMAGENET,
@@ -57,7 +57,7 @@ _IMAGENETTE = replace(
     licence="Apache-2.0 (the selection); images as ImageNet",
     source="Howard 2019, github.com/fastai/imagenette",
     how_to_get="lejepa datasets get imagenette --root DIR",
-    shares={"val": 0.1},
+    uses={**VAL_CARVED, "validation": f"95 {_OF_TRAIN}"},
 )
 _ALIAS = replace(_IMAGENETTE, name="imagenet10", title="another name of imagenette")
 

@@ -20,7 +20,7 @@ class Unusable(Exception):
 
         Args:
             file: The file.
-            reason: What is wrong, as a predicate: "is damaged"; None if it is not there.
+            reason: What is wrong with it; None if it is not there.
         """
         super().__init__(file, reason)
         self.file = file
@@ -51,7 +51,7 @@ def refusing(spec: DatasetSpec, root: Path, folder: str) -> Iterator[None]:
             remedy = f"remove {root / folder}, then: {remedy}"
         if error.reason is None:
             raise DataError(f"{spec.name} is not in {root} (no {file}); to get it: {remedy}") from error
-        raise DataError(f"{spec.name}: {error.file} {error.reason}; to get it again: {remedy}") from error
+        raise DataError(f"{spec.name}: {error.file}: {error.reason}; to get it again: {remedy}") from error
 
 
 def remedy_for(spec: DatasetSpec, root: Path) -> str:
@@ -86,7 +86,7 @@ def parsing(file: Path) -> Iterator[None]:
         raise
     except Exception as error:  # parsers raise whatever a broken file makes them trip over
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Unusable(file, f"is damaged ({reason[:120]})") from error
+        raise Unusable(file, f"damaged ({reason[:120]})") from error
 
 
 def read(file: Path) -> bytes:
@@ -219,4 +219,4 @@ def read_mat(file: Path, *, md5: str | None = None) -> dict[str, Any]:
 
 def _compare(file: Path, found: str, wanted: str) -> None:
     if found != wanted:
-        raise Unusable(file, f"is damaged (its md5 is {found}, not {wanted})")
+        raise Unusable(file, f"damaged (its md5 is {found}, not {wanted})")

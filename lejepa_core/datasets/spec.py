@@ -4,6 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+VAL_SHARES: Final = {"val": 0.1}
+"""Carved out of a dataset that was published with train and test."""
+ALL_SHARES: Final = {"val": 0.1, "test": 0.2}
+"""Carved out of a dataset that was published in one piece."""
+
+
+def carved(shares: Mapping[str, float]) -> dict[str, str]:
+    """Say which images serve what.
+
+    Args:
+        shares: As in `DatasetSpec`.
+
+    Returns:
+        As `DatasetSpec.uses`.
+    """
+    train = f"train less {' and '.join(shares)}" if shares else "train"
+    val, test = (
+        f"{shares[split]:.0%} of each class of train, by hash" if split in shares else split
+        for split in ("val", "test")
+    )
+    return {"pretraining": train, "probe training": train, "validation": val, "test": test}
+
+
+GIVEN_SPLITS: Final = carved({})
+"""Uses of a dataset that was published with train, val and test."""
+VAL_CARVED: Final = carved(VAL_SHARES)
+"""Uses with `VAL_SHARES`."""
+ALL_CARVED: Final = carved(ALL_SHARES)
+"""Uses with `ALL_SHARES`."""
+
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 """Channel means over ImageNet, the custom where a dataset has none of its own."""
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -34,6 +64,7 @@ class DatasetSpec:
         how_to_get: What to do when they are absent; DIR stands for the data root.
         shares: Splits that were not published, and the share of each class of train that is carved out for each, by
             hash.
+        uses: Which of the published images serve pretraining, probe training, validation and test.
     """
 
     name: str
@@ -51,13 +82,4 @@ class DatasetSpec:
     photographic: bool = True
     probe_per_class: int | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def uses(self) -> dict[str, str]:
-        """Which images serve what."""
-        train = f"train less {' and '.join(self.shares)}" if self.shares else "train"
-        val, test = (
-            f"{self.shares[split]:.0%} of each class of train, by hash" if split in self.shares else split
-            for split in ("val", "test")
-        )
-        return {"pretraining": train, "probe training": train, "validation": val, "test": test}
+    uses: Mapping[str, str] = field(default_factory=lambda: GIVEN_SPLITS)

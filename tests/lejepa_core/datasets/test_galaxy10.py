@@ -81,7 +81,7 @@ def test_truncated_file_is_named(root: Path, tmp_path: Path) -> None:
     file = root / "galaxy10" / FILE
     file.write_bytes(file.read_bytes()[:-100])
     message = refused(reader, root, tmp_path)
-    assert f"{file} is damaged (its sha256 is" in message
+    assert f"{file}: damaged (its sha256 is" in message
 
 
 def test_file_without_images_is_named(root: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_file_without_images_is_named(root: Path, tmp_path: Path) -> None:
     with h5py.File(file, "w") as opened_file:
         opened_file["ans"] = np.zeros(3, dtype=np.uint8)
     reader = galaxy10_reader(hashlib.sha256(file.read_bytes()).hexdigest())
-    with pytest.raises(DataError, match=f"{FILE} is damaged .KeyError: .*images"):
+    with pytest.raises(DataError, match=f"{FILE}: damaged .KeyError: .*images"):
         opened(reader.source(root, 16), tmp_path)
 
 

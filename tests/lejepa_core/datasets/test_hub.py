@@ -154,7 +154,7 @@ def test_damaged_copy_is_named(root: Path, tmp_path: Path) -> None:
     name = publish(tmp_path / "pets", {"train": rows(30, 0)})
     folder = download_hub(name, root)
     (folder / "train" / "state.json").write_text("{")
-    assert f"{folder} is damaged" in refused(name, root)
+    assert f"{folder}: damaged" in refused(name, root)
 
 
 def test_unfetched_set_says_how_to_get_it(root: Path) -> None:

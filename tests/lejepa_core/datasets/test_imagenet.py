@@ -128,7 +128,7 @@ def test_flat_val_without_a_list_is_refused(root: Path, tmp_path: Path) -> None:
     assert str(folder / "val") in message
     (folder / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n")
     message = refused(reader_of("imagenette"), root, tmp_path)
-    assert f"{folder / 'LOC_val_solution.csv'} has no label for ILSVRC2012_val_00000001.JPEG" in message
+    assert f"{folder / 'LOC_val_solution.csv'}: has no label for ILSVRC2012_val_00000001.JPEG" in message
 
 
 def test_class_that_was_not_unpacked_is_named(root: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_tree_that_was_half_unpacked_is_refused(root: Path, tmp_path: Path) -> N
     folder = tree_of(root)
     next((folder / "train" / IMAGENETTE[3]).iterdir()).unlink()
     message = refused(reader_of("imagenette"), root, tmp_path)
-    assert f"{folder / 'train'} holds 39 images of these classes, not 40" in message
+    assert f"{folder / 'train'}: holds 39 images of these classes, not 40" in message
 
 
 def test_damaged_image_is_left_out_by_name(root: Path, tmp_path: Path) -> None:

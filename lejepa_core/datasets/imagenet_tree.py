@@ -105,7 +105,8 @@ def _listing(spec: DatasetSpec, tree: Tree, root: Path) -> Listing:
         test = list(_test(root / name, wnids))
         _compare(root / name / "train", len(train), tree.train)
         _compare(root / name / "val", len(test), spec.images["test"])
-    files = tuple((relative, _class_name(wnid), split) for relative, wnid, split in (*train, *test))
+    labels = {wnid: _class_name(wnid) for wnid in wnids}  # one string per class, not per image
+    files = tuple((relative, labels[wnid], split) for relative, wnid, split in (*train, *test))
     return Listing(root=root / name, files=files, ignored=())
 
 

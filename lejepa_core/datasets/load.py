@@ -6,6 +6,8 @@ from pathlib import Path
 
 from lejepa_core.datasets.cache import cached
 from lejepa_core.datasets.folder import check_folder, folder_source
+from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
+from lejepa_core.datasets.hub_files import PREFIX as _HUB
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.datasets.registry import DATASETS, READERS
 from lejepa_core.errors import DataError, SettingError, UnknownNameError
@@ -20,7 +22,8 @@ def load_dataset(
     """Open a dataset, after decoding it into the cache if that has not been done.
 
     Args:
-        name: A key of `DATASETS`, or "folder:" and the path of a person's own images.
+        name: A key of `DATASETS`, "folder:" and the path of a person's own images, or "hf:" and the ID of a set on
+            the Hugging Face Hub.
         image_size: Height and width of the largest views, in pixels. Photographs of many sizes are stored
             according to it: the short side at most twice as long; sets of one small size keep that.
         cache_dir: Folder of decoded datasets, shared by all processes of a node.
@@ -40,7 +43,10 @@ def load_dataset(
     _check_name(name)
     if name.startswith(_FOLDER):
         return cached(folder_source(_folder(name), image_size=image_size, labelled=labelled), cache_dir)
-    source = READERS[name].source(data_root or default_data_root(), image_size)
+    root = data_root or default_data_root()
+    if name.startswith(_HUB):
+        return cached(hub_source(name, root, image_size=image_size, labelled=labelled), cache_dir)
+    source = READERS[name].source(root, image_size)
     return cached(replace(source, labelled=labelled), cache_dir)
 
 
@@ -62,6 +68,8 @@ def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = 
     _check_name(name)
     if name.startswith(_FOLDER):
         check_folder(_folder(name), labelled=labelled)
+    elif name.startswith(_HUB):
+        check_hub(name, data_root or default_data_root(), labelled=labelled)
     else:
         READERS[name].check(data_root or default_data_root())
 
@@ -70,7 +78,7 @@ def download_dataset(name: str, root: Path | None = None) -> Path | None:
     """Download a dataset; nothing happens if it is there already or comes with the installation.
 
     Args:
-        name: A key of `DATASETS`.
+        name: A key of `DATASETS`, or "hf:" and the ID of a set on the Hugging Face Hub.
         root: Folder to put it in; None for `default_data_root()`.
 
     Returns:
@@ -81,6 +89,8 @@ def download_dataset(name: str, root: Path | None = None) -> Path | None:
         DataError: The download failed or does not match its md5; or the set cannot be downloaded and is absent:
             which files to put where.
     """
+    if name.startswith(_HUB):
+        return download_hub(name, root or default_data_root())
     if name not in DATASETS:
         raise UnknownNameError("dataset", name, DATASETS, _LIST)
     if DATASETS[name].bundled:
@@ -100,11 +110,11 @@ def default_data_root() -> Path:
 
 
 def _check_name(name: str) -> None:
-    if name in DATASETS or (name.startswith(_FOLDER) and name != _FOLDER):
+    if name in DATASETS or name.startswith(_HUB) or (name.startswith(_FOLDER) and name != _FOLDER):
         return
     if name and Path(name).expanduser().is_dir():
         raise DataError(f"dataset {name!r} is a folder; wanted a name, or {_FOLDER}{name}")
-    raise UnknownNameError("dataset", name, [*DATASETS, f"{_FOLDER}PATH"], _LIST)
+    raise UnknownNameError("dataset", name, [*DATASETS, f"{_FOLDER}PATH", f"{_HUB}ID"], _LIST)
 
 
 def _folder(name: str) -> Path:

@@ -11,8 +11,11 @@ from lejepa_core.datasets import (
     digits,
     dtd,
     eurosat,
+    fashion_mnist,
     flowers102,
     food101,
+    galaxy10,
+    imagenet,
     patches,
     pets,
     stl10,
@@ -24,6 +27,7 @@ from lejepa_core.datasets.spec import DatasetSpec
 _MODULES = (
     digits,
     patches,
+    fashion_mnist,
     cifar,
     stl10,
     svhn,
@@ -35,6 +39,8 @@ _MODULES = (
     aircraft,
     cars,
     pets,
+    galaxy10,
+    imagenet,
 )
 
 DATASETS: Final[Mapping[str, DatasetSpec]] = {spec.name: spec for module in _MODULES for spec in module.SPECS}

@@ -113,6 +113,8 @@ class Datasets:
             for spec in DATASETS.values()
         ]
         rows.append({"name": "folder:PATH", "title": "your own images", "how_to_get": "PATH/<class>/*.jpg"})
+        get = "lejepa datasets get hf:ID --root DIR"
+        rows.append({"name": "hf:ID[@REVISION][:CONFIG]", "title": "images of the Hugging Face Hub", "how_to_get": get})
         return show(rows, as_json=False)
 
 

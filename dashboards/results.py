@@ -134,7 +134,7 @@ def _lost(transfer: Iterable[Mapping[str, Any]]) -> list[str]:
         for name, entry in held.items():
             if entry["outcome"] in FAILURES:
                 reasons.setdefault(name, []).append(entry["reason"])
-    return [f"{len(lost)} evaluations on {name} failed: {lost[0]}" for name, lost in reasons.items()]
+    return [f"Evaluations on {name} that failed: {len(lost)} ({lost[0]})." for name, lost in reasons.items()]
 
 
 def _row(trial: TrialLedger, config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,9 +184,7 @@ def _batch_statistics(encoder: Encoder) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def embed(
-    encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False
-) -> Tensor:
+def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False) -> Tensor:
     """Embeddings, or projections, of plain images.
 
     Args:

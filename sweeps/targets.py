@@ -75,7 +75,7 @@ def _check(plan: Plan, target: ImageDataset, source: str) -> None:
         )
     if plan.sources.get(name, source) != source:
         raise SettingError(f"two folders have the same name ({name} {name}); rename one")
-    same = [other for other, print_ in config.evaluate_on.items() if print_ == target.fingerprint and other != name]
+    same = [other for other, held in config.evaluate_on.items() if held == target.fingerprint and other != name]
     if same:
         raise SettingError(f"two data sets hold the same images: {same[0]} {name}")
 

@@ -207,8 +207,8 @@ class StudyConfig:
         changed = [name for name, held in stored.items() if self.evaluate_on.get(name, held) != held]
         if changed:
             raise SettingError(
-                f"study {self.name!r} is evaluated on {changed[0]}, and the images that came under this name are others; "
-                "restore them, or name another study with --study"
+                f"study {self.name!r} is evaluated on {changed[0]}, and other images came under this name; restore "
+                "them, or name another study with --study"
             )
         return replace(self, evaluate_on={**stored, **self.evaluate_on})
 

@@ -37,7 +37,7 @@ FAILURES: tuple[Outcome, ...] = ("oom", "timeout", "error")
 """Outcomes that say nothing about λ, only about the machine or the code."""
 
 _UNUSUAL = re.compile(r"[^\w.\- :]")
-"""What a tracker refuses in the name of a metric."""
+"""What a tracker refuses in the name of a metric, which must not be longer than 250 either."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -217,7 +217,7 @@ class TrialLedger:
 
 def transfer_prefix(name: str) -> str:
     """What the public names of all metrics on another data set begin with."""
-    return f"transfer/{_UNUSUAL.sub('_', name)}/"
+    return f"transfer/{_UNUSUAL.sub('_', name)[:150]}/"
 
 
 def transfer_metrics(transfer: Mapping[str, Flat]) -> dict[str, float]:

@@ -171,9 +171,7 @@ class TpePlanner:
         else:
             proposal.cell.study.tell(proposal.trial, state=optuna.trial.TrialState.FAIL)
 
-    def _replay(
-        self, finished: Results, started: Mapping[str, TrialConfig], complete: Collection[str]
-    ) -> None:
+    def _replay(self, finished: Results, started: Mapping[str, TrialConfig], complete: Collection[str]) -> None:
         """Ask again for each (λ, optimiser) that was started, then tell what is known of it."""
         seen: set[tuple[Any, ...]] = set()
         for trial in started.values():

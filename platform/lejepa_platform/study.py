@@ -183,9 +183,7 @@ def _complete(config: StudyConfig, ledger: StudyLedger) -> Iterator[TrialLedger]
     return (trial for trial in ledger.trials() if trial.finished() and not trial.lacks(config.evaluate_on))
 
 
-def _require_complete(
-    config: StudyConfig, ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]
-) -> None:
+def _require_complete(config: StudyConfig, ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]) -> None:
     complete = {trial.key for trial in _complete(config, ledger)}
     if planned:
         complete &= {trial.key for trial in planned}

@@ -1,11 +1,9 @@
 """A finished trial's encoder on data sets that it was not pretrained on: from its file, so at any later time too."""
 
-import logging
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
 from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,8 +19,6 @@ from lejepa_platform.ledger import TransferResult, TrialLedger
 from lejepa_platform.storage import read_json, write_json
 from lejepa_platform.task import TrialTask
 from lejepa_platform.trial import device_of, floor_key, load_trial_data, pinned
-
-LOG = logging.getLogger("lejepa")
 
 
 def evaluate_elsewhere(task: TrialTask) -> None:

@@ -68,7 +68,7 @@ def test_the_interval_over_seeds_is_pooled_over_lambda(study: Path):
 
 
 def test_floors_stand_beside(study: Path):
-    assert (rows(study, 1)[0.1]["floor"], rows(study, 1)[0.1]["chance"]) == (0.2, 0.1)
+    assert (rows(study, 1)[0.1]["floor"], rows(study, 1)[0.1]["chance"]) == pytest.approx((0.2, 0.1))
     assert rows(study, None)[0.1]["gain_points"] == pytest.approx(31.0)
 
 
@@ -91,7 +91,8 @@ def test_an_evaluation_that_failed_is_a_hole_and_a_note(study: Path):
 def test_the_report_has_a_section_only_where_there_is_something(study: Path):
     summary = write_report(study)
     text = (study / "report.html").read_text()
-    assert "Transfer: what are the encoders worth" in text and "digits → fmnist, 1 per class" in text
+    assert "Transfer: what are the encoders worth" in text
+    assert json.dumps("digits → fmnist, 1 per class")[1:-1] in text
     assert "on fmnist" in text
     assert json.loads((study / "summary.json").read_text())["transfer"] == summary["transfer"] != []
     for path in study.glob("trials/*/transfer.json"):

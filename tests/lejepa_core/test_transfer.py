@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_a_draw_takes_so_many_of_each_class_or_all_there_are(shots: int) -> None
 def test_a_larger_set_contains_the_smaller_one() -> None:
     for draw in range(DRAWS):
         sets = [set(drawn(shots, draw=draw)) for shots in SHOTS]
-        assert all(small < large for small, large in zip(sets, sets[1:], strict=False))
+        assert all(small < large for small, large in pairwise(sets))
 
 
 def test_a_draw_is_a_function_of_the_images_and_its_number() -> None:

@@ -121,9 +121,7 @@ def test_a_dry_run_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "studies").exists()
 
 
-def test_a_dry_run_tells_what_evaluating_on_other_sets_costs(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_tells_what_evaluation_elsewhere_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--dry-run", "--storage", str(tmp_path), "--datasets", "patches", "--limit-train", "100",
                  "--evaluate-on", "digits", "--lambdas", "0.1", "--seeds", "1"]  # fmt: skip
     assert main(arguments) == 0

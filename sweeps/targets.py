@@ -67,14 +67,14 @@ def _check(plan: Plan, target: ImageDataset, source: str) -> None:
     name, config = target.name, plan.config
     if set(config.fingerprints.values()) == {target.fingerprint}:
         raise SettingError(_own(name))
+    if plan.sources.get(name, source) != source:
+        raise SettingError(f"two folders have the same name ({name} {name}); rename one")
     held = config.evaluate_on.get(name, target.fingerprint)
     if held != target.fingerprint:
         raise DataError(
             f"the images of {name} have changed (fingerprint {target.fingerprint}, the study is evaluated on {held}); "
             "restore them, or name another study with --study"
         )
-    if plan.sources.get(name, source) != source:
-        raise SettingError(f"two folders have the same name ({name} {name}); rename one")
     same = [other for other, held in config.evaluate_on.items() if held == target.fingerprint and other != name]
     if same:
         raise SettingError(f"two data sets hold the same images: {same[0]} {name}")

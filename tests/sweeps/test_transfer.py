@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from toys import write_folder
 
 from lejepa_platform.tracking import default_uri
@@ -13,7 +12,7 @@ from sweeps.lambda_stability import main
 
 
 def command(storage: Path, images: Path, *arguments: str) -> None:
-    code = main(["--architectures", "resnet10t_w32", "--datasets", f"folder:{images}", "--lambdas", "0.05", "0.2",
+    code = main(["--architectures", "resnet10t_w32", "--datasets", f"folder:{images}", "--lambdas", "0.05",
                  "--seeds", "1", "--epochs", "2", "--batch-size", "16", "--image-size", "16", "--storage",
                  str(storage), "--study", "s", *arguments])  # fmt: skip
     assert code == 0
@@ -28,34 +27,24 @@ def summary(storage: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(tmp_path: Path) -> None:
     storage, images = tmp_path / "studies", write_folder(tmp_path / "stripes", per_class=20)
     others = [f"folder:{write_folder(tmp_path / f'few_{n}', per_class=20, classes=n)}" for n in (2, 4)]
-    command(storage, images)
-    trained = written(storage, "metrics.jsonl", "encoder.safetensors", "result.json")
-    assert len(trained) == 6
-    assert summary(storage) == []
-    assert "Transfer" not in (storage / "s" / "report.html").read_text()
-
     command(storage, images, "--evaluate-on", others[0])
-    assert written(storage, "metrics.jsonl", "encoder.safetensors", "result.json") == trained
+    trained = written(storage, "metrics.jsonl", "encoder.safetensors", "result.json")
+    assert len(trained) == 3
     rows = summary(storage)
-    assert {(row["target"], row["lambda"]) for row in rows} == {("folder:few_2", 0.05), ("folder:few_2", 0.2)}
-    assert "Transfer" in (storage / "s" / "report.html").read_text()
+    assert {row["target"] for row in rows} == {"folder:few_2"}
     measured = written(storage, "transfer.json", "attempt.json")
 
-    # What was asked for before is still wanted, and still there: nothing is left to do.
+    # What was asked for before is still wanted, and is there: nothing is left to do.
     command(storage, images)
     assert written(storage, "transfer.json", "attempt.json") == measured
     assert summary(storage) == rows
 
     command(storage, images, "--evaluate-on", others[1])
-    assert {row["target"] for row in summary(storage)} == {"folder:few_2", "folder:few_4"}
     assert written(storage, "metrics.jsonl", "encoder.safetensors", "result.json") == trained
+    assert {row["target"] for row in summary(storage)} == {"folder:few_2", "folder:few_4"}
     client = connect(default_uri(storage))
-    runs = client.search_runs([client.get_experiment_by_name("s").experiment_id], "tags.role = 'trial'")
-    assert len(runs) == 2
-    for run in runs:
-        assert {f"transfer/folder:few_{n}/linear_top1_at_1" for n in (2, 4)} <= run.data.metrics.keys()
+    (run,) = client.search_runs([client.get_experiment_by_name("s").experiment_id], "tags.role = 'trial'")
+    assert {f"transfer/folder:few_{n}/linear_top1_at_1" for n in (2, 4)} <= run.data.metrics.keys()

@@ -11,8 +11,8 @@ from sweeps.planning import Plan
 
 PROBE_MS_PER_IMAGE = 2.0
 """Embedding and probing, per image and trial, floors included."""
-TRANSFER_SECONDS = 6.0
-"""Few-shot probes of one encoder on one other data set, at the few hundred features of a small encoder."""
+TRANSFER_SECONDS = 1.0
+"""Few-shot probes of one encoder on one other data set, beyond what its images cost."""
 STARTUP_SECONDS = 20.0
 BYTES_PER_TRIAL = 60_000
 """Metrics, predictions and tracking."""

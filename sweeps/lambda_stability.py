@@ -255,6 +255,7 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
 
 
 def _execute(plan: Plan, execution: Execution) -> int:
+    _announce(plan, StudyLedger.at(execution.storage, plan.config.name))
     ledger = run_study(plan.config, execution, notes=plan.notes)
     summary = write_report(ledger.path)
     _attach(ledger, execution)
@@ -263,6 +264,14 @@ def _execute(plan: Plan, execution: Execution) -> int:
     print(f"summary  {ledger.path / 'summary.json'}")
     print(f"MLflow   {_where(execution)}, experiment {ledger.name}")
     return 1 if _all_failed(ledger) else 0
+
+
+def _announce(plan: Plan, ledger: StudyLedger) -> None:
+    """Say what is left to do for trials that were trained before: to the live table they are unfinished."""
+    lacking = [names for trial in ledger.trials() if (names := trial.lacks(plan.config.evaluate_on))]
+    if lacking:
+        names = " ".join(dict.fromkeys(name for each in lacking for name in each))
+        print(f"encoders to evaluate on {names}, without training again: {len(lacking)}")
 
 
 def _where(execution: Execution) -> str:

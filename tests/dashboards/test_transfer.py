@@ -99,3 +99,13 @@ def test_the_report_has_a_section_only_where_there_is_something(study: Path):
         path.unlink()
     assert write_report(study)["transfer"] == []
     assert "Transfer: what" not in (study / "report.html").read_text()
+
+
+def test_of_a_search_the_chosen_lambda_is_told_without_an_interval_over_seeds(study: Path):
+    about = json.loads((study / "study.json").read_text())
+    about["config"]["search"] = "tpe"
+    (study / "study.json").write_text(json.dumps(about))
+    (row,) = rows(study, None).values()
+    assert (row["lambda"], row["chosen"], row["test_low"]) == (0.1, True, None)
+    write_report(study)
+    assert "Transfer: what" in (study / "report.html").read_text()

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from toys import write_folder
 
 from lejepa_platform.tracking import default_uri
@@ -27,7 +28,9 @@ def summary(storage: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(tmp_path: Path) -> None:
+def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     storage, images = tmp_path / "studies", write_folder(tmp_path / "stripes", per_class=20)
     others = [f"folder:{write_folder(tmp_path / f'few_{n}', per_class=20, classes=n)}" for n in (2, 4)]
     command(storage, images, "--evaluate-on", others[0])
@@ -42,7 +45,9 @@ def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(tmp_path: Path
     assert written(storage, "transfer.json", "attempt.json") == measured
     assert summary(storage) == rows
 
+    capsys.readouterr()
     command(storage, images, "--evaluate-on", others[1])
+    assert "encoders to evaluate on folder:few_4, without training again: 1" in capsys.readouterr().out
     assert written(storage, "metrics.jsonl", "encoder.safetensors", "result.json") == trained
     assert {row["target"] for row in summary(storage)} == {"folder:few_2", "folder:few_4"}
     client = connect(default_uri(storage))

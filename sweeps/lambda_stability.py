@@ -270,8 +270,8 @@ def _announce(plan: Plan, ledger: StudyLedger) -> None:
     """Say what is left to do for trials that were trained before: to the live table they are unfinished."""
     lacking = [names for trial in ledger.trials() if (names := trial.lacks(plan.config.evaluate_on))]
     if lacking:
-        names = " ".join(dict.fromkeys(name for each in lacking for name in each))
-        print(f"encoders to evaluate on {names}, without training again: {len(lacking)}")
+        sets = " ".join(dict.fromkeys(name for names in lacking for name in names))
+        print(f"encoders to evaluate on {sets}, without training again: {len(lacking)}")
 
 
 def _where(execution: Execution) -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +23,9 @@ from dashboards.figures.terms import draw_terms, terms_data
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics import CELL
 from dashboards.summary import Json, numbers
+from dashboards.transfer import views
 from dashboards.verdict import key_figures, signed, verdict, warnings
-from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.ledger import StudyLedger, transfer_prefix
 from lejepa_platform.storage import write_bytes, write_json
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -79,6 +80,7 @@ def write_report(study: Path) -> Json:
 
 def render(results: Results, summary: Json) -> str:
     """The page as HTML."""
+    columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -94,8 +96,8 @@ def render(results: Results, summary: Json) -> str:
         architectures=_legend(results.trials),
         failures=_failures(results.trials),
         pending=summary["counts"].get(PENDING, 0),
-        trials=results.trials[list(TRIAL_COLUMNS)].to_dict("records"),
-        trial_columns=TRIAL_COLUMNS,
+        trials=results.trials[[name for name in columns if name in results.trials]].to_dict("records"),
+        trial_columns=columns,
         tuned=bool(results.trials.duplicated([*CELL, "lambda", "seed"]).any()),
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
@@ -112,6 +114,11 @@ def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
             draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]), results.regularizer)
         ),
         "regret": [],
+        "transfer": _panels(
+            draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"))
+            for view in views(results)
+            for panel in accuracy_data(view.trials, results.searched)
+        ),
     }
     if len(summary["regret_per_lambda"]) > 1:
         figures["regret"] = _panels([draw_regret(regret_data(trials))])

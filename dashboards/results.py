@@ -3,8 +3,8 @@
 The ledger is the truth about trials, so this needs no tracker.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger, transfer_metrics
 
 PENDING: Final = "pending"
 TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")
@@ -46,6 +46,8 @@ class Results:
     """Planned trials that have no folder yet, so that nothing but their number is known."""
     notes: tuple[str, ...]
     """What a reader should know: the study's own notes, then what this module could not read."""
+    draws: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]] = field(default_factory=dict)
+    """Trial key -> other data set -> metric -> accuracy of each few-shot draw."""
 
     @property
     def name(self) -> str:
@@ -57,6 +59,11 @@ class Results:
         """The study's settings, flat."""
         config: Mapping[str, Any] = self.study.get("config") or {}
         return config
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Other data sets on which encoders were evaluated."""
+        return tuple(dict.fromkeys(name for held in self.draws.values() for name in held))
 
     @property
     def regularizer(self) -> str:
@@ -92,11 +99,17 @@ def read_results(study: Path) -> Results:
     kept = [row for row in rows if not planned or row["key"] in planned]
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} trials in the folder are not in the present plan: left out.")
+    transfer = {row["key"]: ledger.trial(row["key"]).transfer() for row in kept}
+    notes += _lost(transfer.values())
     return Results(
         study=about,
         trials=_table(kept),
         unstarted=len(planned - {row["key"] for row in kept}),
         notes=tuple(notes),
+        draws={
+            key: {name: entry["draws"] for name, entry in held.items() if entry["draws"]}
+            for key, held in transfer.items()
+        },
     )
 
 
@@ -114,8 +127,20 @@ def _rows(ledger: StudyLedger, notes: list[str]) -> Iterator[dict[str, Any]]:
             notes.append(f"trials/{trial.key} has no readable config.json: left out.")
 
 
+def _lost(transfer: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for each data set on which evaluations failed."""
+    reasons: dict[str, list[str]] = {}
+    for held in transfer:
+        for name, entry in held.items():
+            if entry["outcome"] in FAILURES:
+                reasons.setdefault(name, []).append(entry["reason"])
+    return [f"Evaluations on {name} that failed: {len(lost)} ({lost[0]})." for name, lost in reasons.items()]
+
+
 def _row(trial: TrialLedger, config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     row = {**config, **(result.get("metrics") or {})}
+    if result:
+        row |= transfer_metrics(trial.transfer())
     row |= {"key": trial.key, "outcome": result.get("outcome") or PENDING}
     row |= {"reason": result.get("reason") or "", "seconds": result.get("seconds")}
     row["epochs_done"] = None if result else _epochs_done(trial.path / "metrics.jsonl")

@@ -26,6 +26,7 @@ from dashboards.statistics import (
     score,
     t_interval,
 )
+from dashboards.transfer import transfer_table
 
 Json = dict[str, Any]
 PERMUTATIONS: Final = 500
@@ -64,6 +65,7 @@ def numbers(results: Results) -> Json:
             **judged,
             "cells": _cells(points, grid, pairs, results.searched),
             "agreement": _agreement(usable, pairs),
+            "transfer": transfer_table(results),
             "cost": _cost(results.trials),
         }
     )

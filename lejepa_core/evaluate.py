@@ -76,11 +76,11 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
     splits = {"train": train, "val": data.splits["val"], "test": data.splits["test"]}
     held_out = _sample(splits["val"], _GEOMETRY_SAMPLES)
     with _batch_statistics(encoder) if len(held_out) >= MIN_SAMPLES else nullcontext():
-        geometry = measure_geometry(_embed(encoder, data, held_out, image_size, projected=True))
+        geometry = measure_geometry(embed(encoder, data, held_out, image_size, projected=True))
     if data.labels is None:
         return Evaluation(linear=None, knn=None, geometry=geometry)
     splits["train"] = few_per_class(train, data.labels[train], data.probe_per_class)
-    embeddings = {name: _embed(encoder, data, indices, image_size) for name, indices in splits.items()}
+    embeddings = {name: embed(encoder, data, indices, image_size) for name, indices in splits.items()}
     labels = {name: data.labels[indices] for name, indices in splits.items()}
     return Evaluation(
         linear=linear_probe({name: x.float().numpy() for name, x in embeddings.items()}, labels),
@@ -184,10 +184,19 @@ def _batch_statistics(encoder: Encoder) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def _embed(
-    encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False
-) -> Tensor:
-    """Embeddings (or projections) of plain images, on the CPU, (N, F)."""
+def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False) -> Tensor:
+    """Embeddings, or projections, of plain images.
+
+    Args:
+        encoder: As it is: in evaluation mode, or the embeddings depend on the batch.
+        data: The images.
+        indices: Which of them, in which order.
+        image_size: Side of the images that the encoder sees, in pixels.
+        projected: Whether to return projections.
+
+    Returns:
+        (N, F) on the CPU, in the encoder's precision.
+    """
     parameter = next(encoder.parameters())
     parts = []
     # Equal chunks: a last one of a single image would have no batch statistics.

@@ -11,6 +11,8 @@ from sweeps.planning import Plan
 
 PROBE_MS_PER_IMAGE = 2.0
 """Embedding and probing, per image and trial, floors included."""
+TRANSFER_SECONDS = 1.0
+"""Few-shot probes of one encoder on one other data set, beyond what its images cost."""
 STARTUP_SECONDS = 20.0
 BYTES_PER_TRIAL = 60_000
 """Metrics, predictions and tracking."""
@@ -24,12 +26,19 @@ class Estimate:
     core_seconds: float
     wall_seconds: float
     disk_bytes: float
+    transfer_seconds: float = 0.0
+    """Of the core's seconds, those of evaluating on other data sets."""
+    targets: tuple[str, ...] = ()
+    """These data sets."""
 
     def __str__(self) -> str:
         """One line."""
+        cores = f"{self.core_seconds / 3600:.2f} core-hours"
+        if self.targets:
+            cores += f", {self.transfer_seconds / 3600:.2f} of them to evaluate on {', '.join(self.targets)}"
         return (
-            f"{self.trials} trials, about {duration(self.wall_seconds)} on this machine "
-            f"({self.core_seconds / 3600:.2f} core-hours), {self.disk_bytes / 1e6:.0f} MB of disk"
+            f"{self.trials} trials, about {duration(self.wall_seconds)} on this machine ({cores}), "
+            f"{self.disk_bytes / 1e6:.0f} MB of disk"
         )
 
 
@@ -42,22 +51,30 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
     """
     config = plan.config
     per_cell = len(config.seeds) * (config.trials if config.search == "tpe" else len(config.lambdas))
-    seconds = disk = trials = 0.0
+    seconds = transfer = disk = trials = 0.0
     for architecture, dataset in config.cells():
         optimisers = len(config.optimisers[architecture]) if config.search == "grid" else 1
         n = per_cell * optimisers
         trials += n
         seconds += n * _trial_seconds(config, architecture, len(plan.images[dataset].splits["train"]))
+        others = [data for name, data in plan.targets.items() if name != dataset]
+        transfer += n * sum(_transfer_seconds(len(data)) for data in others)
         disk += n * (find_architecture(architecture).parameters_m * 4e6 + BYTES_PER_TRIAL)
     cores = os.cpu_count() or 1
     # Workers that share a trial share its work; what counts is how many cores are busy.
     parallel = min(cores, execution.workers * (execution.max_concurrent or cores))
     return Estimate(
         trials=int(trials),
-        core_seconds=seconds,
-        wall_seconds=STARTUP_SECONDS + seconds / parallel,
-        disk_bytes=disk + sum(len(plan.images[name].pixels) for name in config.datasets),
+        core_seconds=seconds + transfer,
+        wall_seconds=STARTUP_SECONDS + (seconds + transfer) / parallel,
+        disk_bytes=disk + sum(len(data.pixels) for data in {**plan.targets, **plan.images}.values()),
+        transfer_seconds=transfer,
+        targets=tuple(plan.targets),
     )
+
+
+def _transfer_seconds(images: int) -> float:
+    return TRANSFER_SECONDS + images * PROBE_MS_PER_IMAGE / 1000
 
 
 def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float:

@@ -32,8 +32,9 @@ from lejepa_platform.study import Execution, concurrent_trials, open_study, run_
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
-from sweeps.planning import DataSettings, Plan, check_recipe, name_of, resolve
+from sweeps.planning import DataSettings, Plan, absolute, check_recipe, name_of, resolve
 from sweeps.recipes import RECIPES, Recipe
+from sweeps.targets import check_targets, with_targets
 
 LOG = logging.getLogger("lejepa")
 
@@ -48,6 +49,8 @@ class Arguments:
     """Names; see `lejepa archs`. Any timm model as timm:NAME."""
     datasets: tuple[str, ...] | None = None
     """Names, see `lejepa datasets`, or folder:PATH for your own images."""
+    evaluate_on: tuple[str, ...] = ()
+    """Other data sets: the frozen encoders are probed on these too, with few labels and with all. Trains nothing."""
     lambdas: tuple[float, ...] | None = None
     """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
     learning_rates: tuple[float, ...] | None = None
@@ -136,6 +139,7 @@ def _run(arguments: Arguments) -> int:
             here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
             concurrent_trials(execution.placement(Path()), here, execution.max_concurrent)
         check_recipe(recipe, data, workers=execution.workers)
+        check_targets(arguments.evaluate_on, recipe.datasets, data)
         require_writable(arguments.storage)
         plan = _plan(arguments, recipe, data, stored)
         if arguments.dry_run:
@@ -191,15 +195,20 @@ def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: Stor
         plan = replace(plan, config=replace(plan.config, name=name))
     if stored is not None:
         plan = grown(plan, stored, optimisers_named=bool(arguments.learning_rates or arguments.weight_decays))
+    plan = with_targets(plan, {name: absolute(name) for name in arguments.evaluate_on}, data)
     ledger, config = open_study(plan.config, arguments.storage, extend=arguments.extend)
     if away is not None:
         # A new study refuses a tracker that cannot be reached; one that goes on does without.
         if not ledger.exists():
             raise away
         LOG.warning("%s; the study goes on without, `lejepa sync %s` catches up", away, ledger.path)
+    # What an earlier command asked for is still wanted.
+    held = ledger.read()["sources"] if ledger.exists() else {}
+    earlier = {name: held[name] for name in config.evaluate_on if name not in plan.targets}
+    plan = with_targets(replace(plan, config=config), earlier, data)
     for note in plan.notes:
         LOG.warning("%s", note)
-    return replace(plan, config=config)
+    return plan
 
 
 def _tracker_away(arguments: Arguments) -> TrackingError | None:
@@ -246,6 +255,7 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
 
 
 def _execute(plan: Plan, execution: Execution) -> int:
+    _announce(plan, StudyLedger.at(execution.storage, plan.config.name))
     ledger = run_study(plan.config, execution, notes=plan.notes)
     summary = write_report(ledger.path)
     _attach(ledger, execution)
@@ -254,6 +264,14 @@ def _execute(plan: Plan, execution: Execution) -> int:
     print(f"summary  {ledger.path / 'summary.json'}")
     print(f"MLflow   {_where(execution)}, experiment {ledger.name}")
     return 1 if _all_failed(ledger) else 0
+
+
+def _announce(plan: Plan, ledger: StudyLedger) -> None:
+    """Say what is left to do for trials that were trained before: to the live table they are unfinished."""
+    lacking = [names for trial in ledger.trials() if (names := trial.lacks(plan.config.evaluate_on))]
+    if lacking:
+        sets = " ".join(dict.fromkeys(name for names in lacking for name in names))
+        print(f"encoders to evaluate on {sets}, without training again: {len(lacking)}")
 
 
 def _where(execution: Execution) -> str:
@@ -276,6 +294,11 @@ def _all_failed(ledger: StudyLedger) -> bool:
     failed = [outcome for outcome in outcomes if outcome in FAILURES]
     if failed:
         LOG.warning("%d of %d trials failed; --retry-failed runs them again", len(failed), len(outcomes))
+    elsewhere = [entry["outcome"] for trial in ledger.trials() for entry in trial.transfer().values()]
+    lost = [outcome for outcome in elsewhere if outcome in FAILURES]
+    if lost:
+        LOG.warning("%d of %d evaluations on other data sets failed; --retry-failed runs them again", len(lost),
+                    len(elsewhere))  # fmt: skip
     return bool(outcomes) and len(failed) == len(outcomes)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,12 @@ class Plan:
 
     config: StudyConfig
     sources: Mapping[str, str]
-    """Data set name -> where its images are, absolute."""
+    """Data set name, of the targets as well -> where its images are, absolute."""
     notes: list[str]
     """What the report should tell about the images."""
     images: Mapping[str, ImageDataset]
+    targets: Mapping[str, ImageDataset] = field(default_factory=dict)
+    """Other data sets that the encoders are evaluated on."""
 
 
 def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> None:
@@ -93,7 +95,7 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
     Raises:
         LejepaError: In one line, the first thing that is wrong.
     """
-    sources = {name: _absolute(name) for name in recipe.datasets}
+    sources = {name: absolute(name) for name in recipe.datasets}
     images = {name: _load(source, recipe, data) for name, source in sources.items()}
     names = [dataset.name for dataset in images.values()]
     if len(set(names)) != len(names):
@@ -105,7 +107,7 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
     return Plan(
         config=config,
         sources={images[name].name: source for name, source in sources.items()},
-        notes=[note for dataset in images.values() for note in _notes(dataset)],
+        notes=[note for dataset in images.values() for note in notes_on(dataset)],
         images={dataset.name: dataset for dataset in images.values()},
     )
 
@@ -118,7 +120,8 @@ def name_of(recipe: Recipe, pristine: Recipe, config: StudyConfig) -> str:
     return f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def _absolute(name: str) -> str:
+def absolute(name: str) -> str:
+    """A data set's name that means the same in every working directory."""
     prefix, colon, path = name.partition(":")
     return f"folder:{Path(path).expanduser().resolve()}" if colon and prefix == "folder" else name
 
@@ -193,7 +196,8 @@ def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:
         )
 
 
-def _notes(dataset: ImageDataset) -> list[str]:
+def notes_on(dataset: ImageDataset) -> list[str]:
+    """What the report should tell about a data set."""
     skipped = dataset.skipped
     if not skipped:
         return []

@@ -27,6 +27,19 @@ def by_seed(task: TrialTask) -> None:
         limit_then_allocate()
     if config.seed == SEGFAULT:
         os.kill(os.getpid(), signal.SIGSEGV)
+    finish(task, config)
+
+
+def after_training(task: TrialTask) -> None:
+    """End a trial well, then fail as the constants say while its encoder is evaluated on other data sets."""
+    config = TrialConfig.from_flat(task.config)
+    if not task.ledger.finished():
+        finish(task, config)
+    by_seed(task)
+
+
+def finish(task: TrialTask, config: TrialConfig) -> None:
+    """Write a result that is ok."""
     result = TrialResult(
         key=config.key,
         outcome="ok",

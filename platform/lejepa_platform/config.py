@@ -111,6 +111,8 @@ class StudyConfig:
     """λ values tried per cell by a search; 0 for a grid."""
     labelled: bool = True
     """Whether the images have classes; without, nothing is probed."""
+    evaluate_on: Mapping[str, str] = field(default_factory=dict)
+    """Other data sets that the encoders are evaluated on: name -> fingerprint. No trial's key depends on it."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrialConfig`, the same in every trial."""
 
@@ -189,17 +191,33 @@ class StudyConfig:
             fingerprints={**self.fingerprints, **other.fingerprints},
             lambdas=tuple(sorted(union(self.lambdas, other.lambdas))),
             optimisers=optimisers,
+            evaluate_on=other.evaluate_on,
             families={**self.families, **other.families},
             local_sizes={**self.local_sizes, **other.local_sizes},
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
-        )
+        ).evaluated_on(self.evaluate_on)
+
+    def evaluated_on(self, stored: Mapping[str, str]) -> Self:
+        """This study, evaluated on what was stored as well.
+
+        Raises:
+            SettingError: If the images of a data set have changed meanwhile.
+        """
+        changed = [name for name, held in stored.items() if self.evaluate_on.get(name, held) != held]
+        if changed:
+            raise SettingError(
+                f"study {self.name!r} is evaluated on {changed[0]}, and other images came under this name; restore "
+                "them, or name another study with --study"
+            )
+        return replace(self, evaluate_on={**stored, **self.evaluate_on})
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
-        own = {name: _tuple(flat[name]) for name in names}
+        own = {name: _tuple(flat[name]) for name in names - {"evaluate_on"}}
+        own["evaluate_on"] = flat.get("evaluate_on", {})
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
         shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
         return cls(**own, shared=shared)
@@ -207,6 +225,9 @@ class StudyConfig:
     def flat(self) -> Flat:
         """As a JSON object."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
+        if not self.evaluate_on:
+            # As it was before there was such a field, so that older studies stay what they are.
+            del own["evaluate_on"]
         return json.loads(json.dumps({**own, **self.shared}))
 
 

@@ -26,11 +26,11 @@ from ray.tune import Trainable
 from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError
-from lejepa_platform.ledger import Outcome, TrialResult
+from lejepa_platform.ledger import Outcome, TransferResult, TrialResult
 from lejepa_platform.task import TrialTask
 
 Executor = Literal["auto", "inline", "ray_train"]
-TRIAL_FUNCTION = "lejepa_platform.trial:run_trial"
+TRIAL_FUNCTION = "lejepa_platform.run:run_task"
 TRIALS_PER_CHILD = 100
 """A child is replaced after this many trials, leak or no leak."""
 WORKER_RESTARTS = 3
@@ -118,7 +118,7 @@ class Child:
             ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
         else:
             ended = record_failure(task, outcome, reason, time.monotonic() - start)
-        if ended != "ok":
+        if ended != "ok" or outcome != "done":
             self.stop()
             self._start()
         return ended
@@ -168,7 +168,10 @@ def _describe_exit(code: int) -> tuple[Outcome, str]:
 
 
 def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: float) -> Outcome:
-    """Give a trial that ended without a result one that says why; returns the outcome that the ledger holds."""
+    """Give a trial that ended without a result one that says why; returns the outcome that the ledger holds.
+
+    A trial that ended with its result keeps it, and the evaluations on other data sets that it lacks get the outcome.
+    """
     ledger = task.ledger
     config = TrialConfig.from_flat(task.config)
     failure = TrialResult(
@@ -176,6 +179,9 @@ def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: floa
     )
     try:
         ledger.write_result(failure)
+        for name in ledger.lacks(task.evaluate_on):
+            fingerprint = task.evaluate_on[name]
+            ledger.write_transfer(name, TransferResult(fingerprint=fingerprint, outcome=outcome, reason=reason))
     except SupersededError:
         return outcome
     result = ledger.result()
@@ -212,20 +218,21 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     shutil.rmtree(scratch, ignore_errors=True)
+    if not task.done:
+        record_failure(task, "error", reason, time.monotonic() - start)
     result = task.ledger.result()
-    outcome = result["outcome"] if result else record_failure(task, "error", reason, time.monotonic() - start)
-    tune.report({"key": task.ledger.key, "outcome": outcome})
+    tune.report({"key": task.ledger.key, "outcome": result["outcome"] if result else "error"})
 
 
 def _ray_train_worker(config: dict[str, Any]) -> None:
-    from lejepa_platform.trial import run_trial
+    from lejepa_platform.run import run_task
 
     task = TrialTask.from_json(config["task"])
-    if task.ledger.finished():
+    if task.done:
         return
     start = time.monotonic()
     try:
-        run_trial(task)
+        run_task(task)
     except Exception as error:
         # Recorded here, so that the group that Ray starts again finds the trial ended; only lost workers retry.
         outcome, reason = describe_error(error)

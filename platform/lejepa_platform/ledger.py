@@ -9,6 +9,7 @@ STUDY/trials/KEY/config.json      what the trial is
                  predictions.npz  test predictions per image
                  encoder.safetensors  the pretrained backbone
                  result.json      written last: the trial is finished
+                 transfer.json    what that backbone is worth on other data sets; may grow later
 STUDY/floors/NAME.json            probes of untrained backbones
 """
 
@@ -18,7 +19,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -30,9 +31,13 @@ from lejepa_platform.storage import finite, read_json, write_bytes, write_json
 
 Outcome = Literal["ok", "diverged", "collapsed", "stopped", "oom", "timeout", "error"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+MEASURED: tuple[Outcome, ...] = ("ok", "collapsed")
+"""Outcomes that leave an encoder behind."""
 FAILURES: tuple[Outcome, ...] = ("oom", "timeout", "error")
 """Outcomes that say nothing about λ, only about the machine or the code."""
 
+_UNUSUAL = re.compile(r"[^\w.\- :]")
+"""What a tracker refuses in the name of a metric, which must not be longer than 250 either."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -57,6 +62,21 @@ class TrialResult:
             "metrics": self.metrics,
             "seconds": round(self.seconds, 3),
         }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferResult:
+    """How the evaluation of a trial's encoder on another data set ended."""
+
+    fingerprint: str
+    """Of the images."""
+    outcome: Outcome = "ok"
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """As `lejepa_core.transfer` names them, and the floors as `floor/...`."""
+    draws: dict[str, list[float]] = field(default_factory=dict)
+    """Test accuracy of each few-shot draw."""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +148,36 @@ class TrialLedger:
         result = read_json(self.path / "result.json")
         return result if isinstance(result, dict) and result.get("outcome") in OUTCOMES else None
 
+    def transfer(self) -> dict[str, Flat]:
+        """The contents of `transfer.json`: data set name -> fields of `TransferResult`."""
+        transfer = read_json(self.path / "transfer.json")
+        return transfer if isinstance(transfer, dict) else {}
+
+    def write_transfer(self, name: str, result: TransferResult) -> None:
+        """Keep what the trial's encoder is worth on a data set.
+
+        Raises:
+            SupersededError: If a newer attempt was started.
+        """
+        self.require_current()
+        write_json(self.path / "transfer.json", self.transfer() | {name: asdict(result)})
+
+    def lacks(self, evaluate_on: Mapping[str, str]) -> list[str]:
+        """Data sets on which the trial's encoder has still to be evaluated.
+
+        Args:
+            evaluate_on: Data set name -> fingerprint; the set that the trial was pretrained on does not count.
+        """
+        result = self.result()
+        if result is None or result["outcome"] not in MEASURED:
+            return []
+        own, held = result["config"]["data_fingerprint"], self.transfer()
+        return [
+            name
+            for name, fingerprint in evaluate_on.items()
+            if fingerprint != own and held.get(name, {}).get("fingerprint") != fingerprint
+        ]
+
     def config(self) -> Flat | None:
         """The contents of `config.json`."""
         config: Flat | None = read_json(self.path / "config.json")
@@ -144,10 +194,39 @@ class TrialLedger:
     def forget(self) -> None:
         """Drop the result, so that the trial goes on from its checkpoint."""
         (self.path / "result.json").unlink(missing_ok=True)
+        self.forget_transfer()
+
+    def forget_transfer(self) -> None:
+        """Drop what was measured of an encoder that another one replaces."""
+        (self.path / "transfer.json").unlink(missing_ok=True)
+
+    def forget_failures(self) -> None:
+        """Drop failures, of the trial or of an evaluation on another data set, so that they are tried again."""
+        result, transfer = self.result(), self.transfer()
+        if result is not None and result["outcome"] in FAILURES:
+            self.forget()
+            return
+        kept = {name: entry for name, entry in transfer.items() if entry["outcome"] not in FAILURES}
+        if kept != transfer:
+            write_json(self.path / "transfer.json", kept)
 
     def _current(self) -> int:
         attempt = read_json(self.path / "attempt.json") or {}
         return int(attempt.get("attempt", 0))
+
+
+def transfer_prefix(name: str) -> str:
+    """What the public names of all metrics on another data set begin with."""
+    return f"transfer/{_UNUSUAL.sub('_', name)[:150]}/"
+
+
+def transfer_metrics(transfer: Mapping[str, Flat]) -> dict[str, float]:
+    """The metrics of a `transfer.json` under their public names, such as `transfer/digits/linear_top1_at_1`."""
+    return {
+        f"{transfer_prefix(name)}{metric}": value
+        for name, entry in transfer.items()
+        for metric, value in entry["metrics"].items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +300,12 @@ class StudyLedger:
             write_json(self.path / "study.json", document)
 
     def differences(self, config: StudyConfig) -> list[str]:
-        """Settings in which the stored study is another one than `config`."""
-        return differences(self.read()["config"], config.flat())
+        """Settings in which the stored study is another one than `config`; what it is evaluated on is none."""
+        stored, wanted = (
+            {name: value for name, value in flat.items() if name != "evaluate_on"}
+            for flat in (self.read()["config"], config.flat())
+        )
+        return differences(stored, wanted)
 
     def trial(self, key: str) -> TrialLedger:
         """One trial's folder."""

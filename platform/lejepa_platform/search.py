@@ -5,7 +5,7 @@ Both take what is already finished from the ledger, so nothing of Tune's or Optu
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,11 +43,11 @@ class Planner(Protocol):
 class GridPlanner:
     """Every trial of the grid exactly once, those that were started first."""
 
-    def __init__(self, config: StudyConfig, finished: Results, started: Iterable[str]) -> None:
-        """Plan what is not finished."""
+    def __init__(self, config: StudyConfig, complete: Collection[str], started: Iterable[str]) -> None:
+        """Plan what is not complete."""
         trials = config.grid()
         begun = set(started)
-        pending = [trial for trial in trials if trial.key not in finished]
+        pending = [trial for trial in trials if trial.key not in complete]
         self.total = len(trials)
         self._queue = deque(sorted(pending, key=lambda trial: trial.key not in begun))
 
@@ -109,13 +109,20 @@ class _Cell:
 class TpePlanner:
     """A TPE per cell; cells take turns, and Optuna is told the mean over seeds of the validation accuracy."""
 
-    def __init__(self, config: StudyConfig, finished: Results, started: Mapping[str, TrialConfig]) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        finished: Results,
+        started: Mapping[str, TrialConfig],
+        complete: Collection[str] | None = None,
+    ) -> None:
         """Rebuild each cell's Optuna study from the trials that the ledger holds.
 
         Args:
             config: The study.
-            finished: What ended.
+            finished: What ended, and is told to Optuna.
             started: Every trial that was ever started, in the order of its start.
+            complete: Those that nothing is left to do for; None = all that are finished.
         """
         self._config = config
         self._cells = {cell: _Cell(config, *cell) for cell in config.cells()}
@@ -123,7 +130,7 @@ class TpePlanner:
         self._queue: deque[TrialConfig] = deque()
         self._proposals: list[_Proposal] = []
         self.total = len(self._cells) * config.trials * len(config.seeds)
-        self._replay(finished, started)
+        self._replay(finished, started, finished.keys() if complete is None else complete)
 
     def next(self) -> TrialConfig | None:
         """The next trial: of a proposal under way, or of a new one in the cell with the most left to try."""
@@ -164,7 +171,7 @@ class TpePlanner:
         else:
             proposal.cell.study.tell(proposal.trial, state=optuna.trial.TrialState.FAIL)
 
-    def _replay(self, finished: Results, started: Mapping[str, TrialConfig]) -> None:
+    def _replay(self, finished: Results, started: Mapping[str, TrialConfig], complete: Collection[str]) -> None:
         """Ask again for each (λ, optimiser) that was started, then tell what is known of it."""
         seen: set[tuple[Any, ...]] = set()
         for trial in started.values():
@@ -179,7 +186,7 @@ class TpePlanner:
                 params["optimiser"] = cell.optimisers.index(optimiser)
             cell.study.enqueue_trial(params)
             self._propose(cell, cell.study.ask(cell.space))
-        self._queue = deque(trial for trial in self._queue if trial.key not in finished)
+        self._queue = deque(trial for trial in self._queue if trial.key not in complete)
         for key, result in finished.items():
             self.tell(key, result)
         for cell in self._cells.values():
@@ -197,17 +204,20 @@ def objective(result: Flat) -> float | None:
 def make_planner(config: StudyConfig, study: StudyLedger) -> Planner:
     """The planner of a study, knowing what its ledger holds."""
     finished: dict[str, Flat] = {}
+    complete: set[str] = set()
     started: dict[str, tuple[int, TrialConfig]] = {}
     for ledger in study.trials():
         result, stored = ledger.result(), ledger.config()
         if result is not None:
             finished[ledger.key] = result
+            if not ledger.lacks(config.evaluate_on):
+                complete.add(ledger.key)
         if stored is not None:
             started[ledger.key] = stored["created"], TrialConfig.from_flat(stored["config"])
     if config.search == "grid":
-        return GridPlanner(config, finished, started)
+        return GridPlanner(config, complete, started)
     ordered = sorted(started.items(), key=lambda item: item[1][0])
-    return TpePlanner(config, finished, {key: trial for key, (_, trial) in ordered})
+    return TpePlanner(config, finished, {key: trial for key, (_, trial) in ordered}, complete)
 
 
 class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]

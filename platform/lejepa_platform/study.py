@@ -17,7 +17,7 @@ from lejepa_core.errors import SettingError
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
-from lejepa_platform.ledger import FAILURES, StudyLedger
+from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.progress import Progress
 from lejepa_platform.search import Planner, StudySearcher, make_planner
 from lejepa_platform.task import TrialTask
@@ -35,7 +35,7 @@ class Execution:
     storage: Path
     """Folder of all studies, the data cache and the default tracking store."""
     sources: Mapping[str, str]
-    """Data set name -> where its images are, as `load_dataset` takes it."""
+    """Data set name, of those to evaluate on as well -> where its images are, as `load_dataset` takes it."""
     tracking_uri: str
     """MLflow tracking store."""
     data_root: Path | None = None
@@ -112,14 +112,14 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
         return ledger, config
     if extend:
         return ledger, stored_config(ledger).extended(config)
-    stored_config(ledger)
+    stored = stored_config(ledger)
     different = ledger.differences(config)
     if different:
         raise StudyError(
             f"study {config.name!r} exists with another {', '.join(different)}; add to it with --extend, "
             "or name another with --study"
         )
-    return ledger, config
+    return ledger, config.evaluated_on(stored.evaluate_on)
 
 
 def stored_config(ledger: StudyLedger) -> StudyConfig:
@@ -158,18 +158,19 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
         planned = config.grid() if config.search == "grid" else []
         ledger.save(config, sources=execution.sources, planned=planned, notes=notes or [])
         if execution.retry_failed:
-            _forget_failures(ledger)
+            for trial in ledger.trials():
+                trial.forget_failures()
         planner = make_planner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
         try:
             for trial in ledger.trials():
                 tracker.touch(trial.key)
-            finished = [result for trial in ledger.trials() if (result := trial.result()) is not None]
+            finished = [result for trial in _complete(config, ledger) if (result := trial.result()) is not None]
             if not planner.exhausted or planner.total > len(finished):
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress)
-                _require_complete(ledger, planner, planned)
+                _require_complete(config, ledger, planner, planned)
         finally:
             missing = tracker.close()
         if missing:
@@ -177,22 +178,20 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
     return ledger
 
 
-def _require_complete(ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]) -> None:
-    finished = {trial.key for trial in ledger.trials() if trial.finished()}
+def _complete(config: StudyConfig, ledger: StudyLedger) -> Iterator[TrialLedger]:
+    """The trials that nothing is left to do for."""
+    return (trial for trial in ledger.trials() if trial.finished() and not trial.lacks(config.evaluate_on))
+
+
+def _require_complete(config: StudyConfig, ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]) -> None:
+    complete = {trial.key for trial in _complete(config, ledger)}
     if planned:
-        finished &= {trial.key for trial in planned}
-    if len(finished) < planner.total:
+        complete &= {trial.key for trial in planned}
+    if len(complete) < planner.total:
         raise StudyError(
-            f"Ray ended with {planner.total - len(finished)} of {planner.total} trials unfinished; run the same "
+            f"Ray ended with {planner.total - len(complete)} of {planner.total} trials unfinished; run the same "
             "command again to go on"
         )
-
-
-def _forget_failures(ledger: StudyLedger) -> None:
-    for trial in ledger.trials():
-        result = trial.result()
-        if result is not None and result["outcome"] in FAILURES:
-            trial.forget()
 
 
 def _drive(
@@ -251,6 +250,8 @@ class _Watch:
             threads=execution.threads,
             gpus=execution.gpus,
             checkpoint_seconds=execution.checkpoint_seconds,
+            evaluate_on=dict(self._config.evaluate_on),
+            target_sources={name: execution.sources[name] for name in self._config.evaluate_on},
         )
         self._tasks[config.key] = task
         self._progress.started(config.key, task.config)
@@ -260,11 +261,10 @@ class _Watch:
     def ended(self, key: str, lost: bool) -> Flat:
         """Take note of an ending; a trial that Ray lost gets a result that says so."""
         task = self._tasks.pop(key)
-        result = task.ledger.result()
-        if result is None:
+        if not task.done:
             times = f"Ray lost the trial's actor {TRIAL_RESTARTS + 1} times"
             record_failure(task, "error", times if lost else "the trial ended without a result", 0.0)
-            result = task.ledger.result()
+        result = task.ledger.result()
         assert result is not None
         self._progress.ended(result)
         self._tracker.touch(key)

@@ -1,7 +1,8 @@
 """A trial on its way to the process that runs it."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -33,12 +34,21 @@ class TrialTask:
     """GPUs of this process; 0 = the CPU, whatever else there is."""
     checkpoint_seconds: float = 5.0
     """Least time between checkpoints."""
+    evaluate_on: Mapping[str, str] = field(default_factory=dict)
+    """Other data sets that the encoder is evaluated on afterwards: name -> fingerprint."""
+    target_sources: Mapping[str, str] = field(default_factory=dict)
+    """Where the images of these are, as in `source`."""
 
     @property
     def ledger(self) -> TrialLedger:
         """The trial's folder, for writing as this attempt."""
         key = TrialConfig.from_flat(self.config).key
         return TrialLedger(Path(self.study) / "trials" / key, self.attempt)
+
+    @property
+    def done(self) -> bool:
+        """Whether the ledger holds all that this task is for."""
+        return self.ledger.finished() and not self.ledger.lacks(self.evaluate_on)
 
     def to_json(self) -> str:
         """As JSON."""

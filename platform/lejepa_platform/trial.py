@@ -1,4 +1,4 @@
-"""The one trial function: pretrain, evaluate, write the ledger. Executors differ only in where it runs."""
+"""One trial: pretrain, evaluate, write the ledger. Executors differ only in where it runs."""
 
 import hashlib
 import io
@@ -50,11 +50,11 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         SupersededError: If a newer attempt was started meanwhile.
     """
     config, ledger = TrialConfig.from_flat(task.config), task.ledger
-    with _pinned(task.threads):
+    with pinned(task.threads):
         start = time.perf_counter()
         data = load_trial_data(task, config)
         train = training_indices(data, config.limit_train)
-        encoder = build_encoder(config).to(_device(task))
+        encoder = build_encoder(config).to(device_of(task))
         if rank() == 0:
             ledger.write("environment.json", json.dumps(environment(task, config, encoder), indent=1).encode())
         metrics = objective_figures(config)
@@ -202,7 +202,7 @@ def _floors(
     """Chance, and the probes of the untrained backbone: measured once per architecture, data set and seed."""
     if not task.labelled:
         return {}
-    path = Path(task.study) / "floors" / f"{_floor_key(config)}.json"
+    path = Path(task.study) / "floors" / f"{floor_key(config)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         floors: Metrics | None = read_json(path)
@@ -217,7 +217,8 @@ def _floors(
     return dict(floors)
 
 
-def _floor_key(config: TrialConfig) -> str:
+def floor_key(config: TrialConfig) -> str:
+    """Identity of the untrained backbone of a trial and of the images that it is probed on."""
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
              config.local_size, config.limit_train, config.precision)  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -266,12 +267,14 @@ def _kernels(config: TrialConfig, encoder: Encoder) -> str:
     return regulariser.kernel_for(next(encoder.parameters())) if isinstance(regulariser, SIGReg) else "eager"
 
 
-def _device(task: TrialTask) -> torch.device:
+def device_of(task: TrialTask) -> torch.device:
+    """Where a task's encoder lives."""
     return torch.device("cuda" if task.gpus and torch.cuda.is_available() else "cpu")
 
 
 @contextmanager
-def _pinned(threads: int) -> Iterator[None]:
+def pinned(threads: int) -> Iterator[None]:
+    """Compute in so many threads."""
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         yield

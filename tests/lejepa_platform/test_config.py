@@ -58,6 +58,23 @@ def test_extending_keeps_what_is_there_and_adds_to_the_axes() -> None:
     assert {t.key for t in STUDY.grid()} < {t.key for t in bigger.grid()}
 
 
+def test_what_a_study_is_evaluated_on_changes_no_key_and_no_older_file() -> None:
+    elsewhere = replace(STUDY, evaluate_on={"patches": "c" * 16})
+    assert [trial.key for trial in elsewhere.grid()] == [trial.key for trial in STUDY.grid()]
+    assert StudyConfig.from_flat(json.loads(json.dumps(elsewhere.flat()))) == elsewhere
+    assert "evaluate_on" not in STUDY.flat()
+
+
+def test_what_a_study_is_evaluated_on_only_grows() -> None:
+    stored = replace(STUDY, evaluate_on={"patches": "c" * 16})
+    wanted = replace(STUDY, evaluate_on={"folder:dogs": "d" * 16})
+    for grown in (wanted.evaluated_on(stored.evaluate_on), stored.extended(wanted)):
+        assert grown.evaluate_on == {"patches": "c" * 16, "folder:dogs": "d" * 16}
+    assert STUDY.evaluated_on(stored.evaluate_on) == stored
+    with pytest.raises(SettingError, match="other images came under this name"):
+        replace(STUDY, evaluate_on={"patches": "e" * 16}).evaluated_on(stored.evaluate_on)
+
+
 def test_extending_refuses_another_method_or_other_images() -> None:
     with pytest.raises(SettingError, match="epochs"):
         STUDY.extended(replace(STUDY, shared={**STUDY.shared, "epochs": 4}))

@@ -41,6 +41,15 @@ def test_the_grid_is_handed_out_once_without_what_is_finished() -> None:
     assert [trial.key for trial in drain(planner)] == [trial.key for trial in grid[5:]]
 
 
+def test_a_finished_trial_that_is_not_complete_is_handed_out_again_and_told_once() -> None:
+    started = {trial.key: trial for trial in drain(TpePlanner(TPE, {}, {}))}
+    finished = {key: peaked(trial) for key, trial in started.items()}
+    lacking = list(started)[7]
+    planner = TpePlanner(TPE, finished, started, complete=finished.keys() - {lacking})
+    assert [trial.key for trial in drain(planner)] == [lacking]
+    assert GridPlanner(STUDY, [trial.key for trial in STUDY.grid()[1:]], started=[]).next() == STUDY.grid()[0]
+
+
 def test_trials_under_way_come_first() -> None:
     grid = STUDY.grid()
     assert GridPlanner(STUDY, {}, started=[grid[9].key]).next() == grid[9]

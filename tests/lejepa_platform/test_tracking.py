@@ -26,7 +26,7 @@ from trackers import (
 
 from lejepa_platform.config import METHOD_VERSION, TrialConfig
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import Outcome, StudyLedger
+from lejepa_platform.ledger import Outcome, StudyLedger, TransferResult
 from lejepa_platform.tracking import Tracker, default_uri, sync
 from lejepa_platform.tracking.client import connect
 
@@ -261,3 +261,22 @@ def test_a_study_from_before_there_were_regularizers_has_sigreg(study: StudyLedg
     sync(study, default_uri(tmp_path))
     form = "(1-lambda)*prediction + lambda*sigreg; per view; N global"
     assert forms(tmp_path) == {"study": form, "cell": form, "trial": form}
+
+
+def test_mlflow_gains_the_metrics_in_the_run_that_it_has(study: StudyLedger, tmp_path: Path) -> None:
+    config = trial()
+    ledger = add_trial(study, config)
+    uri = default_uri(tmp_path)
+    sync(study, uri)
+    before = trials_of(stored(tmp_path / "mlflow.db"))[config.key]
+    metrics = {"linear_top1": 0.5, "linear_top1_at_1": 0.25}
+    ledger.write_transfer("folder:a+b", TransferResult(fingerprint="f", metrics=metrics))
+    for _ in range(2):
+        sync(study, uri)
+    after = trials_of(stored(tmp_path / "mlflow.db"))[config.key]
+    assert after["id"] == before["id"]
+    gained = set(after["points"]) - set(before["points"])
+    assert len(after["points"]) == len(before["points"]) + 2
+    assert {(name, value) for name, _, _, value in gained} == {
+        ("transfer/folder:a_b/linear_top1", 0.5), ("transfer/folder:a_b/linear_top1_at_1", 0.25)
+    }  # fmt: skip

@@ -59,6 +59,10 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (["--extend", "--study", "none"], "no study"),
         (["--tracking-uri", "nonsense://x"], "nonsense"),
         (["--datasets", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),
+        (["--evaluate-on", "digits"], "the study pretrains on that alone"),
+        (["--evaluate-on", "patchez"], "unknown dataset 'patchez'; closest: patches"),
+        (["--evaluate-on", "patches", "patches"], "--evaluate-on holds a data set twice"),
+        (["--evaluate-on", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),
     ],
 )
 def test_settings(refused: Run, arguments: list[str], line: str) -> None:
@@ -71,6 +75,18 @@ def test_folders(refused: Run, tmp_path: Path) -> None:
     assert "no image" in refused("--datasets", f"folder:{tmp_path / 'empty'}")
     one = write_folder(tmp_path / "one", classes=1)
     assert "--unlabelled" in refused("--datasets", f"folder:{one}")
+    assert "does not exist" in refused("--evaluate-on", f"folder:{tmp_path / 'missing'}")
+
+
+def test_a_copy_of_the_only_pretraining_set_is_nothing_to_evaluate_on(refused: Run, tmp_path: Path) -> None:
+    one, copy = (f"folder:{write_folder(tmp_path / name / 'stripes', per_class=20)}" for name in ("one", "copy"))
+    arguments = ["--datasets", one, "--batch-size", "16", "--evaluate-on", copy]
+    assert "the study pretrains on that alone" in refused(*arguments)
+
+
+def test_two_folders_of_one_name_are_not_told_apart(refused: Run, tmp_path: Path) -> None:
+    folders = [write_folder(tmp_path / str(n) / "stripes", per_class=n) for n in (20, 21)]
+    assert "rename one" in refused("--evaluate-on", *(f"folder:{folder}" for folder in folders))
 
 
 def test_unwritable_storage(refused: Run, tmp_path: Path) -> None:
@@ -103,3 +119,11 @@ def test_a_dry_run_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureF
     assert len(out) == 3 * 2 * 2 + 1
     assert "12 trials, about" in out[-1] and "disk" in out[-1]
     assert not (tmp_path / "studies").exists()
+
+
+def test_a_dry_run_tells_what_evaluation_elsewhere_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--dry-run", "--storage", str(tmp_path), "--datasets", "patches", "--limit-train", "100",
+                 "--evaluate-on", "digits", "--lambdas", "0.1", "--seeds", "1"]  # fmt: skip
+    assert main(arguments) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "3 trials" in line and "of them to evaluate on digits" in line

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from lejepa_platform.config import Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.ledger import StudyLedger, TrialLedger, transfer_metrics
 from lejepa_platform.storage import read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
-from lejepa_platform.tracking.record import Point, Record, Stamp, common_tags, result_digest
+from lejepa_platform.tracking.record import Point, Record, Stamp, common_tags, result_digest, transfer_digest
 
 PAGE: Final = 1000
 _METRICS_PER_BATCH: Final = 800
@@ -113,7 +113,7 @@ class Mirror:
         """
         index = self.open()
         run = index.trials.get(ledger.key)
-        if run is not None and self._complete(index, run, ledger.result()):
+        if run is not None and self._complete(index, run, ledger):
             return True
         record = Record.read(ledger)
         if record is None:
@@ -176,8 +176,11 @@ class Mirror:
         if rival is not None:
             index.client.delete_run(rival.run_id)
 
-    def _complete(self, index: Index, run: Run, result: Flat | None) -> bool:
+    def _complete(self, index: Index, run: Run, ledger: TrialLedger) -> bool:
+        result = ledger.result()
         if result is None or run.stamp is None or run.status == "RUNNING":
+            return False
+        if run.stamp.transfer != transfer_digest(transfer_metrics(ledger.transfer())):
             return False
         cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
         return run.stamp.result == result_digest(result) and cell is not None and run.parent == cell.run_id

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
@@ -16,7 +16,7 @@ from lejepa_core.objective import objective_form
 from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, TrialLedger
+from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics
 
 LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
@@ -41,16 +41,20 @@ class Stamp:
     """Digest of the metrics of these epochs."""
     result: str = ""
     """Digest of the result, empty while there is none."""
+    transfer: str = ""
+    """Digest of what was measured on other data sets, empty while there is none."""
 
     def __str__(self) -> str:
-        return f"{self.epochs}-{self.rows}-{self.result}"
+        text = f"{self.epochs}-{self.rows}-{self.result}"
+        return f"{text}-{self.transfer}" if self.transfer else text
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Back from `str()`; None if it is no stamp."""
         epochs, _, digests = text.partition("-")
-        rows, _, result = digests.partition("-")
-        return cls(int(epochs), rows, result) if epochs.isdigit() else None
+        rows, _, digests = digests.partition("-")
+        result, _, transfer = digests.partition("-")
+        return cls(int(epochs), rows, result, transfer) if epochs.isdigit() else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +68,8 @@ class Record:
     rows: list[Flat]
     """The metrics of each epoch."""
     result: Flat | None
+    transfer: Mapping[str, float] = field(default_factory=dict)
+    """Metrics on other data sets, under their public names."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -84,6 +90,7 @@ class Record:
                 created=int(document["created"]),
                 rows=ledger.history(),
                 result=result,
+                transfer=transfer_metrics(ledger.transfer()) if result else {},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -109,7 +116,8 @@ class Record:
     @property
     def stamp(self) -> Stamp:
         """How much there is to hold."""
-        return Stamp(len(self.rows), self.rows_digest(len(self.rows)), result_digest(self.result))
+        rows = self.rows_digest(len(self.rows))
+        return Stamp(len(self.rows), rows, result_digest(self.result), transfer_digest(self.transfer))
 
     def rows_digest(self, epochs: int) -> str:
         """Digest of the first epochs' metrics."""
@@ -150,7 +158,7 @@ class Record:
             points += self._points(_numbers(row), int(row["epoch"]))
         if self.result is not None:
             last = self.rows[-1] if self.rows else {}
-            metrics = {**self.result["metrics"], "cost/seconds": self.result.get("seconds")}
+            metrics = {**self.result["metrics"], **self.transfer, "cost/seconds": self.result.get("seconds")}
             # The last epoch's metrics are among the result's, and are sent as that epoch's.
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))
@@ -181,6 +189,11 @@ def common_tags(config: Mapping[str, Any]) -> dict[str, str]:
 def result_digest(result: Flat | None) -> str:
     """Digest of a result, empty if there is none."""
     return "" if result is None else _digest(result)
+
+
+def transfer_digest(metrics: Mapping[str, float]) -> str:
+    """Digest of the metrics on other data sets, empty if there are none."""
+    return _digest(dict(metrics)) if metrics else ""
 
 
 def _digest(value: Any) -> str:

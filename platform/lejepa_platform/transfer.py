@@ -1,0 +1,105 @@
+"""A finished trial's encoder on data sets that it was not pretrained on: from its file, so at any later time too."""
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from lejepa_core.datasets import ImageDataset
+from lejepa_core.encoder import Encoder, build_encoder
+from lejepa_core.errors import DataError
+from lejepa_core.transfer import Transfer, measure_transfer
+from lejepa_platform.child import describe_error
+from lejepa_platform.config import TrialConfig
+from lejepa_platform.errors import SupersededError
+from lejepa_platform.ledger import TransferResult, TrialLedger
+from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.task import TrialTask
+from lejepa_platform.trial import device_of, floor_key, load_trial_data, pinned
+
+
+def evaluate_elsewhere(task: TrialTask) -> None:
+    """Evaluate a trial's encoder on each data set that it lacks, writing `transfer.json` after each.
+
+    A failure on one is written there as well, and the others are evaluated all the same.
+
+    Raises:
+        SupersededError: If a newer attempt was started meanwhile.
+        Exception: The first failure, once all have had their turn: this process may not be what it was.
+    """
+    config, ledger = TrialConfig.from_flat(task.config), task.ledger
+    failures = []
+    with pinned(task.threads):
+        for name in ledger.lacks(task.evaluate_on):
+            try:
+                result = _evaluate(task, config, name)
+            except SupersededError:
+                raise
+            except Exception as error:
+                failures.append(error)
+                outcome, reason = describe_error(error)
+                result = TransferResult(fingerprint=task.evaluate_on[name], outcome=outcome, reason=reason)
+            ledger.write_transfer(name, result)
+    if failures:
+        raise failures[0]
+
+
+def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
+    """The encoder of a finished trial; its projector, which no probe sees, is not kept and has its initial weights.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    encoder = build_encoder(config)
+    path = ledger.path / "encoder.safetensors"
+    try:
+        encoder.backbone.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise DataError(
+            f"{path} is missing or damaged ({str(error).splitlines()[0]}); remove the trial's folder to train it again"
+        ) from error
+    return encoder.eval()
+
+
+def _evaluate(task: TrialTask, config: TrialConfig, name: str) -> TransferResult:
+    start = time.perf_counter()
+    data = _load(task, config, name)
+    encoder = load_encoder(task.ledger, config).to(device_of(task))
+    found = measure_transfer(encoder, data, image_size=config.image_size)
+    floor = _floor(task, config, data)
+    return TransferResult(
+        fingerprint=data.fingerprint,
+        metrics=found.metrics | _public(floor),
+        draws=found.draws,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+
+
+def _load(task: TrialTask, config: TrialConfig, name: str) -> ImageDataset:
+    """The images of another data set; they need classes, whatever the trial's own have."""
+    other = replace(task, source=task.target_sources[name], labelled=True)
+    return load_trial_data(other, replace(config, dataset=name, data_fingerprint=task.evaluate_on[name]))
+
+
+def _floor(task: TrialTask, config: TrialConfig, data: ImageDataset) -> Transfer:
+    """The untrained encoder on the same images: measured once per architecture, data set and seed."""
+    # The limit is on pretraining images.
+    other = replace(config, data_fingerprint=data.fingerprint, limit_train=None)
+    path = Path(task.study) / "floors" / f"transfer-{floor_key(other)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        held = read_json(path)
+        if held is not None:
+            return Transfer(**held)
+        untrained = build_encoder(config).to(device_of(task))
+        floor = measure_transfer(untrained, data, image_size=config.image_size)
+        write_json(path, asdict(floor))
+    return floor
+
+
+def _public(floor: Transfer) -> dict[str, float]:
+    test = {f"floor/random_init_{name}": value for name, value in floor.metrics.items() if "/" not in name}
+    return {"floor/chance": floor.chance, **test}

@@ -1,0 +1,84 @@
+"""Other data sets that a study's encoders are evaluated on: every one checked and found before anything starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
+from lejepa_core.errors import DataError, SettingError
+from sweeps.planning import DataSettings, Plan, absolute, notes_on
+
+
+def check_targets(names: Sequence[str], datasets: Sequence[str], data: DataSettings) -> None:
+    """Refuse what can be seen to be wrong without decoding an image.
+
+    Args:
+        names: The data sets to evaluate on.
+        datasets: Those that the study pretrains on. With several, an encoder is evaluated on the others.
+        data: Where images come from.
+
+    Raises:
+        LejepaError: In one line, the first thing that is wrong.
+    """
+    sources = [absolute(name) for name in names]
+    if len(set(sources)) != len(sources):
+        raise SettingError(f"--evaluate-on holds a data set twice: {' '.join(names)}")
+    own = {absolute(name) for name in datasets}
+    for name, source in zip(names, sources, strict=True):
+        if own == {source}:
+            raise SettingError(_own(name))
+        check_dataset(name, data_root=data.root, labelled=True)
+
+
+def with_targets(plan: Plan, sources: Mapping[str, str], data: DataSettings) -> Plan:
+    """Add data sets to evaluate on to a plan, decoding what is not in the cache yet.
+
+    Args:
+        plan: A study.
+        sources: What a person calls each data set -> where its images are.
+        data: Where images come from.
+
+    Raises:
+        LejepaError: In one line, the first thing that is wrong.
+    """
+    for source in sources.values():
+        plan = _with_target(plan, source, data)
+    return plan
+
+
+def _with_target(plan: Plan, source: str, data: DataSettings) -> Plan:
+    target = load_dataset(
+        source,
+        image_size=int(plan.config.shared["image_size"]),
+        cache_dir=data.cache,
+        data_root=data.root,
+        labelled=True,
+    )
+    _check(plan, target, source)
+    return replace(
+        plan,
+        config=replace(plan.config, evaluate_on={**plan.config.evaluate_on, target.name: target.fingerprint}),
+        sources={**plan.sources, target.name: source},
+        notes=[*plan.notes, *(note for note in notes_on(target) if note not in plan.notes)],
+        targets={**plan.targets, target.name: target},
+    )
+
+
+def _check(plan: Plan, target: ImageDataset, source: str) -> None:
+    name, config = target.name, plan.config
+    if set(config.fingerprints.values()) == {target.fingerprint}:
+        raise SettingError(_own(name))
+    if plan.sources.get(name, source) != source:
+        raise SettingError(f"two folders have the same name ({name} {name}); rename one")
+    held = config.evaluate_on.get(name, target.fingerprint)
+    if held != target.fingerprint:
+        raise DataError(
+            f"the images of {name} have changed (fingerprint {target.fingerprint}, the study is evaluated on {held}); "
+            "restore them, or name another study with --study"
+        )
+    same = [other for other, held in config.evaluate_on.items() if held == target.fingerprint and other != name]
+    if same:
+        raise SettingError(f"two data sets hold the same images: {same[0]} {name}")
+
+
+def _own(name: str) -> str:
+    return f"--evaluate-on {name} came, and the study pretrains on that alone; name another data set, or leave it out"

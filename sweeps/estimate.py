@@ -56,7 +56,7 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         trials=int(trials),
         core_seconds=seconds,
         wall_seconds=STARTUP_SECONDS + seconds / parallel,
-        disk_bytes=disk + sum(len(plan.images[name].pixels) for name in config.datasets),
+        disk_bytes=disk + sum(plan.images[name].cached_bytes for name in config.datasets),
     )
 
 

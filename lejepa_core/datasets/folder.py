@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 import PIL
 
-from lejepa_core.datasets.decoding import Undecodable, decode, quiet
+from lejepa_core.datasets.decoding import Undecodable, quiet
+from lejepa_core.datasets.lazy import HEAD, content_digest, decode_file, lazy_files
 from lejepa_core.datasets.source import Item, Source
 from lejepa_core.datasets.splits import SPLITS, carve, check_splits
 from lejepa_core.errors import DataError
@@ -131,7 +132,7 @@ def folder_source(path: Path, *, image_size: int, labelled: bool) -> Source:
     """
     listing = list_folder(path, labelled=labelled)
     # Another decoder may give other pixels, and another builder another split.
-    state = hashlib.sha256(f"1 {PIL.__version__} {image_size} {labelled}".encode())
+    state = hashlib.sha256(f"2 {PIL.__version__} {image_size} {labelled}".encode())
     for relative, _, _ in listing.files:
         state.update(f"\n{relative}\0{_stamp(listing.root / relative)}".encode(errors="surrogateescape"))
     return Source(
@@ -141,6 +142,7 @@ def folder_source(path: Path, *, image_size: int, labelled: bool) -> Source:
         flip=True,
         items=partial(_items, listing, image_size),
         shares=listing.shares,
+        lazy=partial(lazy_files, listing.root, listing.files, image_size=image_size, left_out=listing.ignored),
     )
 
 
@@ -199,9 +201,9 @@ def _read(root: Path, image_size: int, file: tuple[str, str, str]) -> Item | str
     relative, label, split = file
     try:
         data = (root / relative).read_bytes()
-        pixels = decode(data, short_side=2 * image_size, long_side=8 * image_size)
+        pixels = decode_file(data, image_size)
     except Undecodable as error:
         return f"{relative}: {error}"
     except OSError as error:
         return f"{relative}: {error.strerror}"
-    return Item(pixels=pixels, label=label, split=split, digest=hashlib.sha256(data).hexdigest())
+    return Item(pixels=pixels, label=label, split=split, digest=content_digest(data[:HEAD], len(data)))

@@ -149,6 +149,22 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
             "shares": shares}  # fmt: skip
 
 
+def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:
+    """See `interrupted_and_whole`."""
+    from resuming import interrupted_and_whole
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    return interrupted_and_whole(Path(sys.argv[5]).parent, int(steps), rank)
+
+
+def views_case(rank: int, world: int, epoch: str) -> dict[str, Any]:
+    """See `views_seen`."""
+    from resuming import views_seen
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    return views_seen(Path(sys.argv[5]).parent / str(rank), int(epoch))
+
+
 def normality_regularisers() -> dict[str, Any]:
     """Every normality test as it stands in the loss."""
     from lejepa_core.directions import Directions
@@ -210,6 +226,8 @@ CASES: dict[str, Callable[..., Any]] = {
     "sigreg": sigreg_case,
     "compiled": compiled_case,
     "pretrain": pretrain_case,
+    "resumed": resumed_case,
+    "views": views_case,
     "normality": normality_case,
     "normality_refusals": normality_refusals_case,
     "trial": trial_case,

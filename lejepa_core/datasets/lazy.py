@@ -97,7 +97,7 @@ def _limits(image_size: int) -> dict[str, int]:
     return {"short_side": 2 * image_size, "long_side": 8 * image_size}
 
 
-def _glance(root: Path, paths: np.ndarray, image_size: int, by_name: bool, index: int) -> Glance:  # type: ignore[type-arg]
+def _glance(root: Path, paths: np.ndarray, image_size: int, by_name: bool, index: int) -> Glance:
     name = os.fsdecode(paths[index])
     with (root / name).open("rb") as file:
         head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
@@ -106,5 +106,5 @@ def _glance(root: Path, paths: np.ndarray, image_size: int, by_name: bool, index
     return Glance(digest=digest, stored=size, decoded=decoded)
 
 
-def _read(root: Path, paths: np.ndarray, image_size: int, index: int) -> UInt8[np.ndarray, "h w 3"]:  # type: ignore[type-arg]
+def _read(root: Path, paths: np.ndarray, image_size: int, index: int) -> UInt8[np.ndarray, "h w 3"]:
     return decode_file((root / os.fsdecode(paths[index])).read_bytes(), image_size)

@@ -110,9 +110,7 @@ def _write(folder: Path, *, source: Source, items: LazyItems) -> None:
     for array in (label, split):
         state.update(array.astype("<i8").tobytes())
     fingerprint = state.hexdigest()[:16]
-    write_meta(
-        folder, source, scale, fingerprint=fingerprint, classes=classes, skipped=skipped, files=len(items.names)
-    )
+    write_meta(folder, source, scale, fingerprint=fingerprint, classes=classes, skipped=skipped, files=len(items.names))
 
 
 def _glances(items: LazyItems) -> Iterator[Glance | str]:

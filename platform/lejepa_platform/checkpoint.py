@@ -34,17 +34,17 @@ class Checkpoints:
     def after_epoch(self, state: Callable[[], State]) -> None:
         """Save the state at the end of an epoch, if it is time."""
         if time.perf_counter() - self._last >= self._seconds:
-            self._save(state())
+            self._save(state)
 
     def within_epoch(self, state: Callable[[], State]) -> None:
         """Save the state between two steps, if it is time; a large state seldom enough to cost little."""
         if time.perf_counter() - self._last >= max(self._seconds, self._cost / LARGEST_SHARE):
-            self._save(state())
+            self._save(state)
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: Callable[[], State]) -> None:
         start = time.perf_counter()
         buffer = io.BytesIO()
-        torch.save({**state, "history": json.dumps(self._history)}, buffer)
+        torch.save({**state(), "history": json.dumps(self._history)}, buffer)
         self._ledger.write("checkpoint/state.pt", buffer.getvalue())
         self._last = time.perf_counter()
         self._cost = self._last - start

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def wait_until(condition: Any, seconds: float = 60) -> None:
 
 def test_a_trial_killed_within_its_first_epoch_goes_on_and_gives_the_same(tmp_path: Path) -> None:
     undisturbed = run_trial(patient_task(tmp_path / "whole"))
-    task = TrialTask(**{**vars_of(patient_task(tmp_path / "killed")), "checkpoint_seconds": 0.0})
+    task = replace(patient_task(tmp_path / "killed"), checkpoint_seconds=0.0)
     process = FORK.Process(target=run_trial, args=(task,))
     process.start()
     wait_until(lambda: checkpointed(task))
@@ -47,10 +48,6 @@ def test_a_trial_killed_within_its_first_epoch_goes_on_and_gives_the_same(tmp_pa
     assert result.metrics == undisturbed.metrics
     # What the killed process spent up to its checkpoint counts.
     assert task.ledger.history()[0]["seconds"] > state["seconds"]
-
-
-def vars_of(task: TrialTask) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in TrialTask.__slots__}
 
 
 def test_a_damaged_checkpoint_costs_its_steps_not_the_trial(tmp_path: Path) -> None:

@@ -150,11 +150,17 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
 
 
 def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:
-    """See `interrupted_and_whole`."""
+    """See `interrupted_and_whole`; on streamed images."""
     from resuming import interrupted_and_whole
+    from toys import write_folder
+
+    from lejepa_core.datasets import load_dataset
 
     dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    return interrupted_and_whole(Path(sys.argv[5]).parent, int(steps), rank)
+    folder = Path(sys.argv[5]).parent
+    source = f"folder:{write_folder(folder / f'data-{rank}' / 'stripes')}"
+    data = load_dataset(source, image_size=32, cache_dir=folder / "cache", stream="always", workers=1)
+    return interrupted_and_whole(data, folder / "interrupted.pt", int(steps), rank)
 
 
 def views_case(rank: int, world: int, epoch: str) -> dict[str, Any]:

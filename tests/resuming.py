@@ -43,9 +43,8 @@ def train_to_checkpoint(settings: PretrainSettings, data: ImageDataset, train: t
     return saved.getvalue()
 
 
-def interrupted_and_whole(folder: Path, count: int, rank: int = 0) -> dict[str, Any]:
+def interrupted_and_whole(data: ImageDataset, saved: Path, count: int, rank: int = 0) -> dict[str, Any]:
     """A training in one go, and one that is interrupted at a checkpoint and goes on from rank 0's state."""
-    data, saved = stripes(folder / f"data-{rank}"), folder / "interrupted.pt"
     train = torch.from_numpy(data.splits["train"])
     state = train_to_checkpoint(SETTINGS, data, train, count)
     if rank == 0:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from ranks import run_on_ranks
 from resuming import interrupted_and_whole, views_seen
+from toys import stripes
 
 EPOCH = 1
 """The one that is looked at, from 0."""
@@ -24,12 +25,12 @@ def assert_same_bits(one: dict[str, Any], other: dict[str, Any], *, epochs: int)
 def test_interrupted_within_an_epoch_is_the_same_as_never(
     tmp_path: Path, checkpoints: int, epochs: int, steps: int
 ) -> None:
-    found = interrupted_and_whole(tmp_path, checkpoints)
+    found = interrupted_and_whole(stripes(tmp_path), tmp_path / "interrupted.pt", checkpoints)
     assert (found["epochs"], found["steps"]) == (epochs, steps)
     assert_same_bits(found["whole"], found["resumed"], epochs=2 - epochs)
 
 
-def test_two_processes_go_on_from_the_state_of_the_first(tmp_path: Path) -> None:
+def test_two_processes_on_streamed_images_go_on_from_the_state_of_the_first(tmp_path: Path) -> None:
     for found in run_on_ranks("resumed", 2, tmp_path, "2"):
         assert (found["epochs"], found["steps"]) == (0, 2)
         assert_same_bits(found["whole"], found["resumed"], epochs=2)

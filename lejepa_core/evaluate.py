@@ -200,8 +200,8 @@ def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int
     parameter = next(encoder.parameters())
     parts = []
     # Equal chunks: a last one of a single image would have no batch statistics.
-    for chunk in np.array_split(indices, -(-len(indices) // _CHUNK)):
-        images, sizes = data.batch(chunk)
+    chunks = np.array_split(indices, -(-len(indices) // _CHUNK))
+    for images, sizes in data.batches(chunks, pinned=parameter.is_cuda):
         view = plain_view(
             images.to(parameter.device),
             sizes.to(parameter.device),

@@ -25,6 +25,8 @@ from lejepa_core.settings import SIGREG, PretrainSettings, regularizer_label
 from lejepa_core.views import ViewSettings, make_views
 
 State = dict[str, Any]
+"""Tensors and numbers from which `pretrain` goes on: epochs done, terms of the loss in each step of the epoch that has
+begun and the seconds it has taken, model, optimiser."""
 CHECK_EVERY = 20
 """Steps between looks at whether the loss is still finite; each look waits for the device."""
 
@@ -64,6 +66,7 @@ def pretrain(
     *,
     train: Tensor,
     resume: State | None = None,
+    checkpoint: Callable[[Callable[[], State]], None] | None = None,
 ) -> Iterator[EpochResult]:
     """Pretrain an encoder in place, one epoch per item.
 
@@ -76,7 +79,9 @@ def pretrain(
         data: The images.
         encoder: From `build_encoder`, on the device to train on.
         train: int64 (N,), indices of the images to train on.
-        resume: A `state()` of an earlier call; training goes on behind its epoch, exactly as if never interrupted.
+        resume: A state of an earlier call; training goes on behind its step, exactly as if never interrupted.
+        checkpoint: Called after each step but the last of an epoch, with what gives the state at this moment: to be
+            called at once, or not at all.
 
     Yields:
         One result per epoch.
@@ -91,17 +96,22 @@ def pretrain(
     model = synchronise_batchnorm(encoder)
     optimiser = torch.optim.AdamW(_parameter_groups(encoder, settings.weight_decay), lr=0.0)
     first = _restore(model, optimiser, resume) if resume else 0
-    loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(next(model.parameters()).device)
+    device = next(model.parameters()).device
+    loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(device)
     trained = _distribute(model)
     model.train()
     for epoch in range(first, settings.epochs):
-        start = time.perf_counter()
-        log = _Log(settings)
-        for batch in _batches(settings, train, epoch, steps):
+        log = _Log(settings, resume if resume and epoch == first else None, device)
+        batches = epoch_batches(settings, train, epoch)[log.steps :]
+        fetched = data.batches([batch.numpy() for batch in batches], pinned=device.type == "cuda")
+        for batch, (images, sizes) in zip(batches, fetched, strict=True):
             step = epoch * steps + log.steps
             rate = learning_rate(settings, step, steps * settings.epochs)
-            terms = _step(settings, data, trained, loss, optimiser, batch, epoch=epoch, step=step, rate=rate)
+            views = _views(settings, data, model, images, sizes, batch, epoch)
+            terms = _step(settings, trained, loss, optimiser, views, step=step, rate=rate)
             log.add(terms, last=log.steps + 1 == steps, epoch=epoch + 1, step=step + 1)
+            if checkpoint and log.steps < steps:
+                checkpoint(lambda done=epoch, log=log: _state(model, optimiser, done, log))  # type: ignore[misc]
         if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in model.parameters()):
             raise DivergedError(epoch + 1, (epoch + 1) * steps, {"weights": math.nan})
         yield EpochResult(
@@ -109,7 +119,7 @@ def pretrain(
             step=(epoch + 1) * steps,
             metrics={**log.means(), "train/learning_rate": rate},
             losses=log.losses(),
-            seconds=time.perf_counter() - start,
+            seconds=log.seconds(),
             state=lambda done=epoch + 1: _state(model, optimiser, done),  # type: ignore[misc]
         )
 
@@ -193,37 +203,56 @@ def _distribute(model: nn.Module) -> nn.Module:
     return DistributedDataParallel(model) if world_size() > 1 else model
 
 
-def _batches(settings: PretrainSettings, train: Tensor, epoch: int, steps: int) -> Iterator[Tensor]:
-    """This rank's share of each batch of an epoch."""
+def epoch_batches(settings: PretrainSettings, train: Tensor, epoch: int) -> list[Tensor]:
+    """This rank's share of each batch of an epoch.
+
+    Args:
+        settings: The trial.
+        train: int64 (N,), indices of the images to train on.
+        epoch: Epochs done before.
+
+    Returns:
+        Indices of images, one tensor for each step.
+    """
+    steps = steps_per_epoch(settings, len(train))
     generator = torch.Generator().manual_seed(derive_seed("order", settings.seed, epoch))
     order = train[torch.randperm(len(train), generator=generator)]
-    for batch in order[: steps * settings.batch_size].view(steps, -1):
-        yield batch.tensor_split(world_size())[rank()]
+    batches = order[: steps * settings.batch_size].view(steps, -1)
+    return [batch.tensor_split(world_size())[rank()] for batch in batches]
 
 
-def _step(
+def _views(
     settings: PretrainSettings,
     data: ImageDataset,
     model: nn.Module,
-    loss: LeJEPALoss,
-    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    sizes: Tensor,
     batch: Tensor,
-    *,
     epoch: int,
-    step: int,
-    rate: float,
-) -> LossTerms:
+) -> list[Tensor]:
+    """The views of a batch, made on the device of the model."""
     parameter = next(model.parameters())
-    images, sizes = (tensor.to(parameter.device) for tensor in data.batch(batch.numpy()))
-    views = make_views(
-        images,
-        sizes,
+    return make_views(
+        images.to(parameter.device, non_blocking=True),
+        sizes.to(parameter.device, non_blocking=True),
         batch.to(parameter.device),
         view_settings(settings, data),
         seed=settings.seed,
         epoch=epoch,
         dtype=parameter.dtype,
     )
+
+
+def _step(
+    settings: PretrainSettings,
+    model: nn.Module,
+    loss: LeJEPALoss,
+    optimiser: torch.optim.Optimizer,
+    views: list[Tensor],
+    *,
+    step: int,
+    rate: float,
+) -> LossTerms:
     torch.manual_seed(derive_seed("layers", settings.seed, step, rank()))
     terms: LossTerms = loss(model(views), views_global=settings.views_global, step=step)
     optimiser.zero_grad(set_to_none=True)
@@ -235,31 +264,50 @@ def _step(
 
 
 class _Log:
-    """The loss terms of an epoch's steps, fetched from the device now and then."""
+    """Time and loss terms of an epoch's steps, these fetched from the device now and then."""
 
-    def __init__(self, settings: PretrainSettings) -> None:
-        self.steps = 0
+    def __init__(self, settings: PretrainSettings, resume: State | None, device: torch.device) -> None:
+        """Start an epoch, or take up the one of a state."""
         self._settings = settings
-        self._terms: list[Tensor] = []
+        self._terms: list[Tensor] = list(resume["terms"].to(device)) if resume else []
+        self._start = time.perf_counter() - (resume["seconds"] if resume else 0.0)
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return len(self._terms)
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def terms(self) -> Tensor:
+        """Total, prediction and regulariser of each step, (steps, 3)."""
+        return torch.stack(self._terms)
 
     def add(self, terms: LossTerms, *, last: bool, epoch: int, step: int) -> None:
         self._terms.append(torch.stack(tuple(terms)))
-        self.steps += 1
-        if (last or self.steps % CHECK_EVERY == 0) and not bool(torch.stack(self._terms).isfinite().all()):
+        if (last or self.steps % CHECK_EVERY == 0) and not bool(self.terms().isfinite().all()):
             values = next(t.tolist() for t in self._terms if not bool(t.isfinite().all()))
             names = ("total", "prediction", regularizer_label(self._settings.regularizer).lower())
             raise DivergedError(epoch, step, dict(zip(names, values, strict=True)))
 
     def means(self) -> dict[str, float]:
-        return loss_metrics(self._settings, torch.stack(self._terms).double().mean(0).tolist())
+        return loss_metrics(self._settings, self.terms().double().mean(0).tolist())
 
     def losses(self) -> list[float]:
-        values: list[float] = torch.stack(self._terms)[:, 0].tolist()
+        values: list[float] = self.terms()[:, 0].tolist()
         return values
 
 
-def _state(model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> State:
-    return {"epoch": epoch, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+def _state(model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int, log: _Log | None = None) -> State:
+    """The state after so many epochs, and after the steps of a log."""
+    return {
+        "epoch": epoch,
+        "terms": log.terms() if log else torch.zeros(0, len(LossTerms._fields)),
+        "seconds": log.seconds() if log else 0.0,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
 
 
 def _restore(model: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> int:

@@ -12,6 +12,9 @@ Regularizer = Literal[
     "epps-pulley", "anderson-darling", "cramer-von-mises", "watson", "shapiro-francia", "shapiro-wilk", "jarque-bera",
     "extended-jarque-bera", "vcreg", "moments", "vasicek", "bhep", "henze-zirkler",
 ]  # fmt: skip
+Stream = Literal["auto", "always", "never"]
+"""Whether images are decoded each time they are wanted: if all pixels would take very much room, wherever they can be,
+or never. It decides no outcome."""
 SIGREG: Final = "epps-pulley"
 """The regularizer that is SIGReg itself; what a configuration means that names none."""
 

@@ -67,7 +67,7 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         trials=int(trials),
         core_seconds=seconds + transfer,
         wall_seconds=STARTUP_SECONDS + (seconds + transfer) / parallel,
-        disk_bytes=disk + sum(len(data.pixels) for data in {**plan.targets, **plan.images}.values()),
+        disk_bytes=disk + sum(data.cached_bytes for data in {**plan.targets, **plan.images}.values()),
         transfer_seconds=transfer,
         targets=tuple(plan.targets),
     )

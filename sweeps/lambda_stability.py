@@ -21,7 +21,7 @@ import tyro
 
 from dashboards.report import write_report
 from lejepa_core.errors import SettingError
-from lejepa_core.settings import Regularizer, Sampler
+from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search
 from lejepa_platform.errors import StudyError, TrackingError
@@ -81,6 +81,10 @@ class Arguments:
     """Pretrain and probe on this many training images only."""
     unlabelled: bool = False
     """The images have no classes: nothing is probed, the rest works."""
+    stream: Stream = "auto"
+    """Whether to decode photographs each time they are wanted: auto does where all pixels would take over 32 GiB."""
+    data_workers: int = 2
+    """Processes that decode ahead for each process of a trial, where images are streamed."""
     search: Search | None = None
     """grid: every λ; tpe: look for the best λ in each cell."""
     trials: int | None = None
@@ -133,7 +137,13 @@ def _run(arguments: Arguments) -> int:
         if arguments.dry_run:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         labelled = stored.config.labelled if stored else not arguments.unlabelled
-        data = DataSettings(cache=cache, root=arguments.data_root, labelled=labelled)
+        data = DataSettings(
+            cache=cache,
+            root=arguments.data_root,
+            labelled=labelled,
+            stream=arguments.stream,
+            workers=arguments.data_workers,
+        )
         execution = _execution(arguments, {})
         if execution.address is None:
             here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
@@ -242,6 +252,8 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
         sources=sources,
         tracking_uri=tracking_uri(arguments.tracking_uri, arguments.storage),
         data_root=arguments.data_root,
+        stream=arguments.stream,
+        data_workers=arguments.data_workers,
         executor=arguments.executor,
         workers=arguments.workers_per_trial,
         threads=arguments.threads_per_worker,

@@ -15,7 +15,7 @@ from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_
 from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
-from lejepa_core.settings import PretrainSettings
+from lejepa_core.settings import PretrainSettings, Stream
 from lejepa_platform.config import StudyConfig, check_lambdas
 from lejepa_platform.trial import training_indices
 from sweeps.recipes import Recipe
@@ -35,6 +35,10 @@ class DataSettings:
     """Folder of downloaded data sets."""
     labelled: bool
     """Whether classes are expected."""
+    stream: Stream = "auto"
+    """Whether images are decoded each time they are wanted."""
+    workers: int = 2
+    """Processes that decode a streamed data set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +137,8 @@ def _load(source: str, recipe: Recipe, data: DataSettings) -> ImageDataset:
         cache_dir=data.cache,
         data_root=data.root,
         labelled=data.labelled,
+        stream=data.stream,
+        workers=data.workers,
     )
 
 

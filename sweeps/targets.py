@@ -52,6 +52,8 @@ def _with_target(plan: Plan, source: str, data: DataSettings) -> Plan:
         cache_dir=data.cache,
         data_root=data.root,
         labelled=True,
+        stream=data.stream,
+        workers=data.workers,
     )
     _check(plan, target, source)
     return replace(

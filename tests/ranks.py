@@ -151,6 +151,28 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
             "shares": shares}  # fmt: skip
 
 
+def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:
+    """See `interrupted_and_whole`; on streamed images."""
+    from resuming import interrupted_and_whole
+    from toys import write_folder
+
+    from lejepa_core.datasets import load_dataset
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    folder = Path(sys.argv[5]).parent
+    source = f"folder:{write_folder(folder / f'data-{rank}' / 'stripes')}"
+    data = load_dataset(source, image_size=32, cache_dir=folder / "cache", stream="always", workers=1)
+    return interrupted_and_whole(data, folder / "interrupted.pt", int(steps), rank)
+
+
+def views_case(rank: int, world: int, epoch: str) -> dict[str, Any]:
+    """See `views_seen`."""
+    from resuming import views_seen
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    return views_seen(Path(sys.argv[5]).parent / str(rank), int(epoch))
+
+
 def normality_regularisers() -> dict[str, Any]:
     """Every normality test as it stands in the loss."""
     from lejepa_core.directions import Directions
@@ -212,6 +234,8 @@ CASES: dict[str, Callable[..., Any]] = {
     "sigreg": sigreg_case,
     "compiled": compiled_case,
     "pretrain": pretrain_case,
+    "resumed": resumed_case,
+    "views": views_case,
     "normality": normality_case,
     "normality_refusals": normality_refusals_case,
     "trial": trial_case,

@@ -1,6 +1,7 @@
 """Images for pretraining and probing: bundled, published, or a person's own folder.
 
-`load_dataset` decodes a set once into a memory-mapped cache and returns an `ImageDataset`.
+`load_dataset` decodes a set once into a memory-mapped cache, or streams one that is too large for that, and returns an
+`ImageDataset`.
 """
 
 from lejepa_core.datasets.image_dataset import ImageDataset

@@ -2,7 +2,9 @@
 
 import io
 import warnings
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -44,21 +46,34 @@ def decode(data: bytes, *, short_side: int | None = None, long_side: int | None 
     Raises:
         Undecodable: Truncated, not an image, of an unknown kind, or too large to be true.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            target = _target(image.size, short_side, long_side)
-            # JPEGs can be decoded at 1/2, 1/4, 1/8; twice the target leaves the quality to `resize`.
-            image.draft(None, (2 * target[0], 2 * target[1]))
-            image.load()
-            return np.asarray(_shrink(_upright(_rgb(image), image), max(target), min(target)))
-    except UnidentifiedImageError:
-        raise Undecodable("not an image" if data else "empty file") from None
-    except Image.DecompressionBombError as error:
-        raise Undecodable(f"too large: {error}") from None
-    except Exception as error:  # decoders raise whatever a broken file makes them trip over
-        reason = " ".join(str(error).split())
-        kind = "truncated" if "truncated" in reason else type(error).__name__
-        raise Undecodable(f"{kind}: {reason}") from None
+    with _reasons(empty=not data), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        target = _target(image.size, short_side, long_side)
+        # JPEGs can be decoded at 1/2, 1/4, 1/8; twice the target leaves the quality to `resize`.
+        image.draft(None, (2 * target[0], 2 * target[1]))
+        image.load()
+        return np.asarray(_shrink(_upright(_rgb(image), image), max(target), min(target)))
+
+
+def decoded_bytes(file: BinaryIO, *, short_side: int | None = None, long_side: int | None = None) -> int:
+    """Read an image's header, and say what `decode` would give.
+
+    Args:
+        file: The file, open.
+        short_side: As in `decode`.
+        long_side: As in `decode`.
+
+    Returns:
+        Size of the pixels in bytes.
+
+    Raises:
+        Undecodable: Not an image, of an unknown kind, or too large to be true. A file that is damaged behind its
+            header passes.
+    """
+    empty = not file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with _reasons(empty=empty), Image.open(file, formats=_FORMATS) as image:
+        width, height = _target(image.size, short_side, long_side)
+        return 3 * width * height
 
 
 def quiet() -> AbstractContextManager[None]:
@@ -68,6 +83,20 @@ def quiet() -> AbstractContextManager[None]:
         A context manager; it acts on all threads, so enter it in one thread only.
     """
     return warnings.catch_warnings(action="ignore")
+
+
+@contextmanager
+def _reasons(*, empty: bool) -> Iterator[None]:
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise Undecodable("empty file" if empty else "not an image") from None
+    except Image.DecompressionBombError as error:
+        raise Undecodable(f"too large: {error}") from None
+    except Exception as error:  # decoders raise whatever a broken file makes them trip over
+        reason = " ".join(str(error).split())
+        kind = "truncated" if "truncated" in reason else type(error).__name__
+        raise Undecodable(f"{kind}: {reason}") from None
 
 
 def _target(size: tuple[int, int], short: int | None, long: int | None) -> tuple[int, int]:

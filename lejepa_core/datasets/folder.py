@@ -16,7 +16,8 @@ from typing import Final
 import numpy as np
 import PIL
 
-from lejepa_core.datasets.decoding import Undecodable, decode, quiet
+from lejepa_core.datasets.decoding import Undecodable, quiet
+from lejepa_core.datasets.lazy import HEAD, content_digest, decode_file, lazy_files
 from lejepa_core.datasets.source import Item, Source
 from lejepa_core.datasets.splits import SPLITS, carve, check_splits
 from lejepa_core.errors import DataError
@@ -157,6 +158,15 @@ def listing_source(listing: Listing, *, name: str, image_size: int, shares: Mapp
         flip=True,
         items=partial(_items, listing, image_size),
         shares=shares,
+        # Where nothing is carved, names are enough, and no file of a large set has to be read.
+        lazy=partial(
+            lazy_files,
+            listing.root,
+            listing.files,
+            image_size=image_size,
+            by_name=not shares,
+            left_out=listing.ignored,
+        ),
     )
 
 
@@ -215,9 +225,9 @@ def _read(root: Path, image_size: int, file: tuple[str, str, str]) -> Item | str
     relative, label, split = file
     try:
         data = (root / relative).read_bytes()
-        pixels = decode(data, short_side=2 * image_size, long_side=8 * image_size)
+        pixels = decode_file(data, image_size)
     except Undecodable as error:
         return f"{relative}: {error}"
     except OSError as error:
         return f"{relative}: {error.strerror}"
-    return Item(pixels=pixels, label=label, split=split, digest=hashlib.sha256(data).hexdigest())
+    return Item(pixels=pixels, label=label, split=split, digest=content_digest(data[:HEAD], len(data)))

@@ -4,22 +4,30 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lejepa_core.datasets.cache import cached
 from lejepa_core.datasets.folder import check_folder, folder_source
 from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
 from lejepa_core.datasets.hub_files import PREFIX as _HUB
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.datasets.registry import DATASETS, READERS
+from lejepa_core.datasets.streaming import open_source
 from lejepa_core.errors import DataError, SettingError, UnknownNameError
+from lejepa_core.settings import Stream
 
 _FOLDER = "folder:"
 _LIST = "lejepa datasets"
 
 
 def load_dataset(
-    name: str, *, image_size: int, cache_dir: Path, data_root: Path | None = None, labelled: bool = True
+    name: str,
+    *,
+    image_size: int,
+    cache_dir: Path,
+    data_root: Path | None = None,
+    labelled: bool = True,
+    stream: Stream = "auto",
+    workers: int = 2,
 ) -> ImageDataset:
-    """Open a dataset, after decoding it into the cache if that has not been done.
+    """Open a dataset, after decoding it into the cache if that has not been done; a very large one is streamed.
 
     Args:
         name: A key of `DATASETS`, "folder:" and the path of a person's own images, or "hf:" and the ID of a set on
@@ -29,25 +37,30 @@ def load_dataset(
         cache_dir: Folder of decoded datasets, shared by all processes of a node.
         data_root: Where downloaded sets are; None for `default_data_root()`.
         labelled: Whether to use labels; a folder without classes has none.
+        stream: Whether to decode images each time they are wanted; see `open_source`.
+        workers: Processes that decode a streamed set.
 
     Returns:
         The dataset.
 
     Raises:
         UnknownNameError: `name` is not a dataset.
-        SettingError: `image_size` is below 1.
+        SettingError: `image_size` is below 1, or `workers` below 0.
         DataError: Files are missing, unreadable or too few, or the cache cannot be written.
     """
     if image_size < 1:
         raise SettingError(f"image_size is {image_size}; wanted 1 or more pixels")
+    if workers < 0:
+        raise SettingError(f"data-workers = {workers} came, 0 or more was wanted")
     _check_name(name)
-    if name.startswith(_FOLDER):
-        return cached(folder_source(_folder(name), image_size=image_size, labelled=labelled), cache_dir)
     root = data_root or default_data_root()
-    if name.startswith(_HUB):
-        return cached(hub_source(name, root, image_size=image_size, labelled=labelled), cache_dir)
-    source = READERS[name].source(root, image_size)
-    return cached(replace(source, labelled=labelled), cache_dir)
+    if name.startswith(_FOLDER):
+        source = folder_source(_folder(name), image_size=image_size, labelled=labelled)
+    elif name.startswith(_HUB):
+        source = hub_source(name, root, image_size=image_size, labelled=labelled)
+    else:
+        source = replace(READERS[name].source(root, image_size), labelled=labelled)
+    return open_source(source, cache_dir, stream=stream, workers=workers)
 
 
 def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = True) -> None:

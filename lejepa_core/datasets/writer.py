@@ -1,20 +1,15 @@
 """Decoding a source into the three files of a cache folder."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float64, Int64
 
+from lejepa_core.datasets.meta import Scale, arrange, moments, scale_of, told, write_meta
 from lejepa_core.datasets.source import Item, Source
-from lejepa_core.datasets.splits import SPLITS, carve, check_splits
+from lejepa_core.datasets.splits import SPLITS
 from lejepa_core.errors import DataError
-
-_Triple = tuple[float, float, float]
-
-_LEAST_STD = 1 / 255  # images of a single colour would be divided by 0
 
 
 def write_cache(source: Source, folder: Path) -> None:
@@ -35,30 +30,38 @@ def write_cache(source: Source, folder: Path) -> None:
                 recorder.skipped.append(item)
             else:
                 file.write(recorder.add(item))
-    if not recorder.shapes:
-        first = f"; the first: {recorder.skipped[0]}" if recorder.skipped else ""
-        raise DataError(f"{source.name} has no readable image ({len(recorder.skipped)} left out{first})")
+    refuse_empty(source, len(recorder.shapes), recorder.skipped)
     classes = sorted(set(recorder.labels)) if source.labelled else []
-    index = recorder.index(source, classes)
+    label, split = arrange(source, recorder.labels, recorder.splits, recorder.digests, classes)
+    index = {**recorder.places(), "label": label, "split": split}
     np.savez(folder / "index.npz", allow_pickle=False, **index)
-    mean, std = source.mean, source.std
-    if mean is None or std is None:
-        mean, std = recorder.mean_and_std(index["split"])
-    told = (mean, std, source.flip, source.photographic, source.probe_per_class)
-    meta = {
-        "name": source.name,
-        "fingerprint": _fingerprint(recorder.pixels_sha256.digest(), index, told),
-        "classes": classes,
-        "mean": mean,
-        "std": std,
-        "flip": source.flip,
-        "photographic": source.photographic,
-        "probe_per_class": source.probe_per_class,
-        "skipped": recorder.skipped,
-        "pixels_bytes": int(index["offset"][-1] + 3 * index["height"][-1] * index["width"][-1]),
-        "pixels_sha256": recorder.pixels_sha256.hexdigest(),
-    }
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    scale = (source.mean, source.std) if source.mean and source.std else recorder.scale(split)
+    write_meta(
+        folder,
+        source,
+        scale,
+        fingerprint=_fingerprint(recorder.pixels_sha256.digest(), index, told(source, scale)),
+        classes=classes,
+        skipped=recorder.skipped,
+        pixels_bytes=int(index["offset"][-1] + 3 * index["height"][-1] * index["width"][-1]),
+        pixels_sha256=recorder.pixels_sha256.hexdigest(),
+    )
+
+
+def refuse_empty(source: Source, readable: int, skipped: list[str]) -> None:
+    """Refuse a dataset of which nothing is left.
+
+    Args:
+        source: The dataset.
+        readable: How many images it has.
+        skipped: One line about each that was left out.
+
+    Raises:
+        DataError: No readable image.
+    """
+    if not readable:
+        first = f"; the first: {skipped[0]}" if skipped else ""
+        raise DataError(f"{source.name} has no readable image ({len(skipped)} left out{first})")
 
 
 class _Recorder:
@@ -67,10 +70,10 @@ class _Recorder:
     def __init__(self, *, with_moments: bool) -> None:
         self.skipped: list[str] = []
         self.labels: list[str] = []
+        self.splits: list[str] = []
+        self.digests: list[str] = []
         self.shapes: list[tuple[int, int]] = []
         self.pixels_sha256 = hashlib.sha256()
-        self._splits: list[int] = []
-        self._digests: list[str] = []
         self._with_moments = with_moments
         self._moments: list[Float64[np.ndarray, "2 3"]] = []
 
@@ -78,42 +81,19 @@ class _Recorder:
         data = item.pixels.tobytes()
         self.pixels_sha256.update(data)
         self.labels.append(item.label)
+        self.splits.append(item.split)
+        self.digests.append(item.digest)
         self.shapes.append((item.pixels.shape[0], item.pixels.shape[1]))
-        self._splits.append(SPLITS.index(item.split))
-        self._digests.append(item.digest)
         if self._with_moments:
-            self._moments.append(_moments(item.pixels))
+            self._moments.append(moments(item.pixels))
         return data
 
-    def index(self, source: Source, classes: Sequence[str]) -> dict[str, Int64[np.ndarray, " n"]]:
-        # Splits are carved by class even if the classes are then dropped: the images stay comparable.
-        strata = _codes(self.labels, sorted(set(self.labels)))
-        split = carve(strata, np.array(self._splits, dtype=np.int64), self._digests, source.shares)
-        check_splits(source.name, strata, split, classes)
+    def places(self) -> dict[str, Int64[np.ndarray, " n"]]:
         height, width = np.array(self.shapes, dtype=np.int64).T
-        offset = np.cumsum(3 * height * width) - 3 * height * width
-        label = strata if source.labelled else np.full_like(strata, -1)
-        return {"offset": offset, "height": height, "width": width, "label": label, "split": split}
+        return {"offset": np.cumsum(3 * height * width) - 3 * height * width, "height": height, "width": width}
 
-    def mean_and_std(self, split: Int64[np.ndarray, " n"]) -> tuple[_Triple, _Triple]:
-        mean, square = np.stack(self._moments)[split == SPLITS.index("train")].mean(axis=0)
-        std = np.sqrt(np.maximum(square - mean**2, _LEAST_STD**2))
-        return _triple(mean), _triple(std)
-
-
-def _moments(pixels: UInt8[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "2 3"]:
-    unit = pixels.reshape(-1, 3) / 255
-    return np.stack([unit.mean(axis=0), (unit**2).mean(axis=0)])
-
-
-def _triple(values: Float64[np.ndarray, " 3"]) -> _Triple:
-    red, green, blue = values.tolist()
-    return red, green, blue
-
-
-def _codes(names: Iterable[str], known: Sequence[str]) -> Int64[np.ndarray, " n"]:
-    position = {name: code for code, name in enumerate(known)}
-    return np.array([position[name] for name in names], dtype=np.int64)
+    def scale(self, split: Int64[np.ndarray, " n"]) -> Scale:
+        return scale_of([self._moments[i] for i in np.flatnonzero(split == SPLITS.index("train"))])
 
 
 def _fingerprint(pixels: bytes, index: dict[str, Int64[np.ndarray, " n"]], told: tuple[object, ...]) -> str:

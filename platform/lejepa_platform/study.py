@@ -14,6 +14,7 @@ import ray
 from ray import tune
 
 from lejepa_core.errors import SettingError
+from lejepa_core.settings import Stream
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
@@ -40,6 +41,10 @@ class Execution:
     """MLflow tracking store."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""
+    stream: Stream = "auto"
+    """Whether images are decoded each time they are wanted."""
+    data_workers: int = 2
+    """Processes that decode a streamed data set, for each process of a trial."""
     executor: Executor = "auto"
     """inline, ray_train, or auto: inline for one worker per trial."""
     workers: int = 1
@@ -247,6 +252,8 @@ class _Watch:
             cache=str(execution.cache.resolve()),
             data_root=str(execution.data_root.resolve()) if execution.data_root else None,
             labelled=self._config.labelled,
+            stream=execution.stream,
+            data_workers=execution.data_workers,
             threads=execution.threads,
             gpus=execution.gpus,
             checkpoint_seconds=execution.checkpoint_seconds,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+from lejepa_core.settings import Stream
 from lejepa_platform.config import Flat, TrialConfig
 from lejepa_platform.ledger import TrialLedger
 
@@ -28,6 +29,10 @@ class TrialTask:
     """Folder of downloaded data sets."""
     labelled: bool = True
     """Whether to look for classes, and to probe."""
+    stream: Stream = "auto"
+    """Whether images are decoded each time they are wanted."""
+    data_workers: int = 2
+    """Processes that decode a streamed data set, for each process of the trial."""
     threads: int = 1
     """Threads of this process; part of what makes a rerun bit for bit."""
     gpus: float = 0.0

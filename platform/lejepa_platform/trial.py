@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import logging
 import math
 import platform
 import time
@@ -24,16 +23,16 @@ from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder, build_encoder
 from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
-from lejepa_core.pretrain import DivergedError, State, loss_metrics, pretrain
+from lejepa_core.pretrain import DivergedError, loss_metrics, pretrain
 from lejepa_core.random import derive_seed
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
+from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
 from lejepa_platform.task import TrialTask
 
-LOG = logging.getLogger("lejepa")
 Metrics = dict[str, float | None]
 
 
@@ -79,6 +78,8 @@ def load_trial_data(task: TrialTask, config: TrialConfig) -> ImageDataset:
         cache_dir=Path(task.cache),
         data_root=Path(task.data_root) if task.data_root else None,
         labelled=task.labelled,
+        stream=task.stream,
+        workers=task.data_workers,
     )
     if data.fingerprint != config.data_fingerprint:
         raise DataError(
@@ -144,36 +145,14 @@ def _pretrain(
     """Train to the end, keeping metrics and checkpoints; returns one row per epoch."""
     saved = load_checkpoint(ledger)
     history: list[Flat] = json.loads(saved["history"]) if saved else []
-    last_saved = time.perf_counter()
-    for epoch in pretrain(config, data, encoder, train=train, resume=saved):
+    checkpoints = Checkpoints(ledger, history, task.checkpoint_seconds) if rank() == 0 else None
+    within = checkpoints.within_epoch if checkpoints else None
+    for epoch in pretrain(config, data, encoder, train=train, resume=saved, checkpoint=within):
         history.append({"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)})
-        if rank() != 0:
-            continue
-        ledger.write_metrics(history)
-        if time.perf_counter() - last_saved >= task.checkpoint_seconds:
-            save_checkpoint(ledger, {**epoch.state(), "history": json.dumps(history)})
-            last_saved = time.perf_counter()
+        if checkpoints:
+            ledger.write_metrics(history)
+            checkpoints.after_epoch(epoch.state)
     return history
-
-
-def save_checkpoint(ledger: TrialLedger, state: State) -> None:
-    """Replace the trial's checkpoint in one step."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    ledger.write("checkpoint/state.pt", buffer.getvalue())
-
-
-def load_checkpoint(ledger: TrialLedger) -> State | None:
-    """The trial's checkpoint, or None where there is none that can be read."""
-    try:
-        state: State = torch.load(ledger.checkpoint, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        return None
-    except Exception as error:
-        # A damaged checkpoint costs its epochs, not the trial.
-        LOG.warning("checkpoint of trial %s cannot be read, starting it again: %s", ledger.key, error)
-        return None
-    return state
 
 
 def _keep(ledger: TrialLedger, encoder: Encoder, evaluation: Evaluation, data: ImageDataset) -> None:

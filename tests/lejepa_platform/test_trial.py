@@ -1,13 +1,16 @@
 """What the one trial function leaves in a result, run as it is on small images."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ranks import run_on_ranks
-from toys import stripes_task
+from toys import stripes_task, write_folder
 
+from lejepa_core.datasets import load_dataset
 from lejepa_core.settings import Regularizer
+from lejepa_platform.child import _attempt
 from lejepa_platform.trial import run_trial
 
 FIGURES = {
@@ -60,3 +63,18 @@ def test_divergence_clears_the_terms_of_the_loss(tmp_path: Path, regularizer: Re
     outcome, metrics = outcome_and_metrics(tmp_path, regularizer=regularizer, **EXPLODING)
     assert outcome == "diverged"
     assert {name for name, value in metrics.items() if value is None} == cleared
+
+
+def test_a_streamed_file_that_cannot_be_read_ends_the_trial_as_an_error_with_its_name(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        write_folder(tmp_path / "stripes" / split, per_class=20)
+    broken = tmp_path / "stripes" / "val" / "stripes_1" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:-600])
+    source, cache = f"folder:{tmp_path / 'stripes'}", tmp_path / "cache"
+    data = load_dataset(source, image_size=32, cache_dir=cache, labelled=False, stream="always")
+    task = stripes_task(tmp_path / "decoded", data_fingerprint=data.fingerprint)
+    task = replace(task, source=source, cache=str(cache), stream="always")
+    answer = _attempt(run_trial, task)
+    assert answer["outcome"] == "error"
+    assert answer["reason"].startswith("DataError: folder:stripes: val/stripes_1/3.png cannot be read (")
+    assert len(task.ledger.history()) == 1, "training itself met no damage"

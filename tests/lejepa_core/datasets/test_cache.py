@@ -4,11 +4,12 @@ import hashlib
 import multiprocessing
 import os
 import pickle
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
@@ -93,22 +94,31 @@ def test_second_call_decodes_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "c").glob("*building*"))
 
 
-def ask(cache: Path, log: Path, barrier: Barrier) -> None:
+def ask(cache: Path, log: Path, barrier: Barrier, answers: Queue) -> None:
     barrier.wait()
-    cached(source(partial(items, MIXED, log)), cache)
+    answers.put(contents(cached(source(partial(items, MIXED, log)), cache)))
 
 
-def test_processes_that_ask_at_once_decode_once(tmp_path: Path) -> None:
-    barrier = FORK.Barrier(3)
-    asking = [FORK.Process(target=ask, args=(tmp_path / "c", tmp_path / "log", barrier)) for _ in range(3)]
+def contents(data: ImageDataset) -> str:
+    """A hash of all that a process sees of a dataset."""
+    pixels, sizes = data.batch(np.arange(len(data)))
+    return hashlib.sha256(pixels.numpy().tobytes() + sizes.numpy().tobytes() + data.fingerprint.encode()).hexdigest()
+
+
+def test_processes_that_ask_at_once_decode_once_and_all_get_it(tmp_path: Path) -> None:
+    barrier, answers = FORK.Barrier(3), FORK.Queue()
+    arguments = (tmp_path / "c", tmp_path / "log", barrier, answers)
+    asking = [FORK.Process(target=ask, args=arguments) for _ in range(3)]
     for process in asking:
         process.start()
+    found = [answers.get(timeout=30) for _ in asking]
     for process in asking:
         process.join(30)
     assert [process.exitcode for process in asking] == [0, 0, 0]
     decoded_by = (tmp_path / "log").read_text().splitlines()
     assert len(decoded_by) == len(MIXED)
     assert len(set(decoded_by)) == 1
+    assert set(found) == {contents(toy(tmp_path / "alone"))}
 
 
 def hang(reached: Event) -> Iterator[Item | str]:
@@ -117,21 +127,48 @@ def hang(reached: Event) -> Iterator[Item | str]:
     time.sleep(60)
 
 
-def test_killed_builder_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+@pytest.fixture
+def builder(tmp_path: Path) -> BaseProcess:
+    """A process that has decoded one half and does not go on."""
     reached = FORK.Event()
-    builder = FORK.Process(target=cached, args=(source(partial(hang, reached)), tmp_path))
-    builder.start()
+    process = FORK.Process(target=cached, args=(source(partial(hang, reached)), tmp_path))
+    process.start()
     assert reached.wait(30)
-    assert list(tmp_path.glob("toy-1-*.building-*"))
-    os.kill(builder.pid, signal.SIGKILL)
+    return process
+
+
+def test_a_killed_builder_leaves_nothing_in_the_way_nor_on_disk(tmp_path: Path, builder: BaseProcess) -> None:
+    (half,) = tmp_path.glob("toy-1-*.building-*")
+    builder.kill()
     builder.join()
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [half]
     data = toy(tmp_path)
-    assert len(data) == len(MIXED)
-    (left,) = tmp_path.glob("toy-1-*.building-*")
-    os.utime(left, (0, 0))
-    (data.folder / "meta.json").unlink()
+    assert contents(data) == contents(toy(tmp_path / "alone"))
+    assert not list(tmp_path.glob("*building*"))
+
+
+def test_who_waits_for_a_builder_that_is_killed_builds_instead(tmp_path: Path, builder: BaseProcess) -> None:
+    barrier, answers = FORK.Barrier(2), FORK.Queue()
+    waiting = FORK.Process(target=ask, args=(tmp_path, tmp_path / "log", barrier, answers))
+    waiting.start()
+    barrier.wait()
+    time.sleep(0.3)
+    assert waiting.is_alive() and not (tmp_path / "log").exists()
+    builder.kill()
+    assert answers.get(timeout=30) == contents(toy(tmp_path / "alone"))
+    waiting.join(30)
+    assert waiting.exitcode == 0
+    assert len((tmp_path / "log").read_text().splitlines()) == len(MIXED)
+
+
+def test_what_another_machine_is_building_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    name = toy(tmp_path / "alone").folder.name
+    young, old = (tmp_path / f"{name}.building-{host}-x" for host in ("elsewhere", "nowhere"))
+    for folder in (young, old):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
     toy(tmp_path)
-    assert not left.exists()
+    assert young.exists() and not old.exists()
 
 
 def truncate(folder: Path) -> None:

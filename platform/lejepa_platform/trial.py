@@ -219,7 +219,8 @@ def _floors(
 
 def _floor_key(config: TrialConfig) -> str:
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
-             config.local_size, config.limit_train, config.precision)  # fmt: skip
+             config.local_size, config.limit_train, config.precision,
+             *(["pretrained"] if config.pretrained else []))  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

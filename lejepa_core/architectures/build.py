@@ -3,6 +3,8 @@
 from typing import Any
 
 import timm
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from lejepa_core.architectures.spec import ArchitectureSpec
@@ -39,18 +41,32 @@ def _built(spec: ArchitectureSpec, size: int, **arguments: Any) -> nn.Module:
 
 
 def _pretrained(spec: ArchitectureSpec, size: int) -> nn.Module:
-    known = timm.get_pretrained_cfg(spec.timm_name, allow_unregistered=True)
-    if not spec.pretrained or known is None or not known.has_weights:
+    known = timm.get_pretrained_cfg(spec.timm_name)
+    if not spec.pretrained or known is None or not known.hf_hub_id:
+        options = "" if spec.pretrained else " with other options"
         raise SettingError(
-            f"--pretrained came, {spec.timm_name}{' with other options' if not spec.pretrained else ''} has no weights "
-            "on the hub; choose another architecture, or leave out --pretrained"
+            f"--pretrained came, {spec.timm_name}{options} has no weights on the hub; choose another architecture, or "
+            "leave out --pretrained"
         )
     try:
-        return _built(spec, size, pretrained=True)
+        file = _weights(known.hf_hub_id, known.hf_hub_filename or "model.safetensors")
+        # What timm would load in another way from elsewhere is a plain state dict on the hub.
+        overlay = {"file": file, "custom_load": False}
+        return _built(spec, size, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:
         # Whatever the hub's client, the network or the file raises: none of it starts a trial.
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
             f"--pretrained came, the weights of {spec.timm_name} cannot be had ({reason}); go online once, or copy "
-            f"{known.hf_hub_id or known.url} into the cache of Hugging Face (HF_HOME), or leave out --pretrained"
+            f"{known.hf_hub_id} into the cache of Hugging Face (HF_HOME), or leave out --pretrained"
         ) from error
+
+
+def _weights(repository: str, filename: str) -> str:
+    """Where a file of the hub is in the local cache, fetched if it is not there yet."""
+    try:
+        return hf_hub_download(repository, filename, local_files_only=True)
+    except LocalEntryNotFoundError:
+        # Without a network this fails at once; downloading would try for a minute.
+        HfApi().model_info(repository, timeout=10)
+        return hf_hub_download(repository, filename)

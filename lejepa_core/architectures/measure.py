@@ -29,90 +29,110 @@ IMAGES = 32
 """Batch that is timed."""
 
 
-def measure(name: str, *, timed: bool = True) -> Measurement:
+class Unbuilt:
+    """An architecture on the meta device, where shapes are worked out and nothing is computed."""
+
+    def __init__(self, spec: ArchitectureSpec) -> None:
+        """Take an entry of the registry; what was measured of it before is not looked at, but for `sized`."""
+        self.spec = spec
+        self._networks: dict[int, nn.Module] = {}
+
+    def network(self, size: int) -> nn.Module:
+        """The network for images of a side, in pixels."""
+        key = size if self.spec.sized else 0
+        if key not in self._networks:
+            with torch.device("meta"):
+                self._networks[key] = build_backbone(self.spec, size)
+        return self._networks[key]
+
+    def shape(self, network: nn.Module, size: int) -> tuple[int, ...]:
+        """Shape of what a network makes of two images of a side, in pixels."""
+        with torch.device("meta"), torch.no_grad():
+            features: Tensor = network(torch.zeros(2, 3, size, size))
+        return tuple(features.shape)
+
+    def runs(self, *sizes: int) -> bool:
+        """Whether one network, built for the first side, turns images of all these sides into vectors of one width."""
+        try:
+            shapes = {self.shape(self.network(sizes[0]), size) for size in sizes}
+        except (RuntimeError, AssertionError, ValueError, IndexError, ZeroDivisionError):
+            return False
+        return len(shapes) == 1 and len(next(iter(shapes))) == 2
+
+    def parameters(self, size: int) -> int:
+        """Parameters without a head, of the network for images of a side, in pixels."""
+        return sum(p.numel() for p in self.network(size).parameters())
+
+    def features(self, size: int) -> int:
+        """Width of the embedding."""
+        return self.shape(self.network(size), size)[1]
+
+    def batchnorm(self, size: int) -> bool:
+        """Whether there is any BatchNorm."""
+        return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.network(size).modules())
+
+
+def measure(name: str) -> Measurement:
     """Everything the table holds of one architecture.
 
     Args:
         name: A name of the registry.
-        timed: Whether to time it too, if it has less than `LARGE` parameters.
 
     Raises:
         RuntimeError: If it runs at no size.
     """
     spec = _with_size_argument(ARCHITECTURES[name])
-    smallest = next((s for s in SIDES if s >= smallest_size(name) and runs(spec, s)), None)
+    unbuilt = Unbuilt(spec)
+    smallest = next((s for s in SIDES if s >= smallest_size(name) and unbuilt.runs(s)), None)
     if smallest is None:
         raise RuntimeError(f"{name} runs at none of {SIDES} px")
-    with torch.device("meta"):
-        network = build_backbone(spec, smallest)
-    parameters = sum(p.numel() for p in network.parameters())
-    spec = replace(spec, parameters=parameters)
-    multiple = next(m for m in MULTIPLES if all(runs(spec, s) for s in _odd_multiples(m, smallest)))
-    return Measurement(
-        parameters=parameters,
-        features=feature_width(spec, smallest),
-        sized=spec.sized,
-        multi_size=runs(spec, 2 * smallest, smallest),
+    spec = replace(
+        spec,
+        parameters=unbuilt.parameters(smallest),
         min_size=smallest,
-        multiple=multiple,
-        batchnorm=any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules()),
-        ms_32=milliseconds(spec, 32) if timed else None,
-        ms_64=milliseconds(spec, 64) if timed else None,
+        multiple=next(m for m in MULTIPLES if all(unbuilt.runs(s) for s in _odd_multiples(m, smallest))),
     )
-
-
-def feature_width(spec: ArchitectureSpec, size: int) -> int:
-    """Width of the embedding, from a forward that computes nothing.
-
-    Args:
-        spec: An entry of the registry.
-        size: Side of the images, in pixels.
-    """
-    with torch.device("meta"):
-        features: Tensor = build_backbone(spec, size).eval()(torch.zeros(2, 3, size, size))
-    return int(features.shape[1])
-
-
-def runs(spec: ArchitectureSpec, *sizes: int) -> bool:
-    """Whether one network, built for the first side, turns images of all these sides into vectors of one width."""
-    try:
-        with torch.device("meta"):
-            network = build_backbone(spec, sizes[0])
-            shapes = {tuple(network(torch.zeros(2, 3, size, size)).shape) for size in sizes}
-    except (RuntimeError, AssertionError, ValueError, IndexError, ZeroDivisionError):
-        return False
-    return len(shapes) == 1 and len(next(iter(shapes))) == 2
+    return Measurement(
+        parameters=spec.parameters,
+        features=unbuilt.features(smallest),
+        sized=spec.sized,
+        multi_size=unbuilt.runs(2 * smallest, smallest),
+        min_size=smallest,
+        multiple=spec.multiple,
+        batchnorm=unbuilt.batchnorm(smallest),
+        ms_32=milliseconds(spec, 32),
+        ms_64=milliseconds(spec, 64),
+    )
 
 
 def milliseconds(spec: ArchitectureSpec, size: int) -> float | None:
     """Time of this thread per image, forward and backward in training mode, the better of two.
 
     Args:
-        spec: An entry of the registry, with its parameters counted.
+        spec: An entry with its parameters counted and its sizes known.
         size: Side of the images, in pixels.
 
     Returns:
         Milliseconds; None if it is large or does not take the size.
     """
-    if spec.parameters >= LARGE or not runs(spec, size):
+    if spec.parameters >= LARGE or not spec.takes(size):
         return None
     layout = torch.channels_last if spec.channels_last else torch.contiguous_format
     network = build_backbone(spec, size).to(memory_format=layout)
     images_N3SS = torch.randn(IMAGES, 3, size, size).contiguous(memory_format=layout)
     times = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.thread_time()
         network(images_N3SS).square().mean().backward()
         times.append(time.thread_time() - start)
-    return round(1000 * min(times[1:]) / IMAGES, 3)
+    return round(1000 * min(times) / IMAGES, 2)
 
 
 def _with_size_argument(spec: ArchitectureSpec) -> ArchitectureSpec:
     """The entry with `sized` as timm has it: an entry point refuses an argument that it does not know."""
     sized = replace(spec, sized=True)
     try:
-        with torch.device("meta"):
-            build_backbone(sized, 224)
+        Unbuilt(sized).network(224)
     except TypeError:
         return replace(spec, sized=False)
     return sized

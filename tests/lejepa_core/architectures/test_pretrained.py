@@ -62,13 +62,20 @@ def test_the_backbone_begins_with_the_weights_of_the_hub(tmp_path: Path) -> None
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
 
 
+def test_position_embeddings_are_resampled_to_the_size_of_the_study(tmp_path: Path) -> None:
+    wanted = cached("vit_tiny_patch16_224", tmp_path)
+    found = build("vit_tiny_p16", tmp_path)
+    assert found.pop("pos_embed").shape == (1, 1 + 4 * 4, 192)
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.items())
+
+
 def test_weights_out_of_reach_are_one_line(tmp_path: Path) -> None:
     line = build("efficientnet_micro", tmp_path)
     assert "the weights of test_efficientnet cannot be had" in line and "HF_HOME" in line
     assert "\n" not in line
 
 
-@pytest.mark.parametrize("name", ["resnet10t_w32", "vit_tiny_p8", "convnext_zepto_rms"])
+@pytest.mark.parametrize("name", ["resnet10t_w32", "vit_tiny_p8", "efficientnet_b0_gn"])
 def test_what_has_no_weights_is_refused(name: str) -> None:
     settings = PretrainSettings(
         architecture=name, lambda_=0.1, learning_rate=1e-3, weight_decay=0.0, image_size=64, local_size=64,

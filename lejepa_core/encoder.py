@@ -74,9 +74,6 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("weights", settings.seed))
         backbone = build_backbone(spec, settings.image_size, pretrained=settings.pretrained)
-        for name in spec.unused:
-            # Several processes would wait for gradients that never come.
-            backbone.get_parameter(name).requires_grad_(False)
         features = _feature_width(backbone, settings.architecture, sizes)
         encoder = Encoder(
             backbone,

@@ -30,7 +30,7 @@ def build_backbone(spec: ArchitectureSpec, size: int, *, pretrained: bool = Fals
 def _built(spec: ArchitectureSpec, size: int, **arguments: Any) -> nn.Module:
     if spec.family != "timm":
         options: dict[str, Any] = {**spec.options, **({"img_size": size} if spec.sized else {})}
-        return timm.create_model(spec.timm_name, num_classes=0, **options, **arguments)
+        return _without_dropout(timm.create_model(spec.timm_name, num_classes=0, **options, **arguments))
     # timm has no way to ask which of these an entry point takes.
     for options in ({"img_size": size, "dynamic_img_size": True}, {"img_size": size}):
         try:
@@ -38,6 +38,14 @@ def _built(spec: ArchitectureSpec, size: int, **arguments: Any) -> nn.Module:
         except TypeError:
             continue
     return timm.create_model(spec.timm_name, num_classes=0, **arguments)
+
+
+def _without_dropout(network: nn.Module) -> nn.Module:
+    # Relative positions by MLP (maxvit_rmlp_*) drop out an eighth of them, and have no argument for it.
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return network
 
 
 def _pretrained(spec: ArchitectureSpec, size: int) -> nn.Module:

@@ -7,7 +7,7 @@ from lejepa_core.architectures.families import FAMILIES
 from lejepa_core.architectures.measurements import Measurement, read_measurements
 from lejepa_core.architectures.names import FURTHER, PAPER, REFERENCE
 from lejepa_core.architectures.spec import ArchitectureSpec, Variant
-from lejepa_core.architectures.variants import PADDED, SMALLEST, UNUSED, VARIANTS
+from lejepa_core.architectures.variants import PADDED, SMALLEST, VARIANTS
 from lejepa_core.errors import SettingError, UnknownNameError
 
 TIMM_PREFIX: Final = "timm:"
@@ -33,7 +33,6 @@ def _spec(name: str, entry: Variant, measured: Measurement) -> ArchitectureSpec:
         group=family.group,
         timm_name=entry.timm_name,
         options={**family.options, **padding, **entry.options},
-        unused=UNUSED.get(name, ()),
         channels_last=family.channels_last,
         pretrained=not entry.resized,
         sized=measured.sized,

@@ -21,8 +21,6 @@ class ArchitectureSpec:
     """Entry point of timm."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the entry point, besides num_classes=0 and img_size."""
-    unused: tuple[str, ...] = ()
-    """Parameters on which the embedding does not depend; they are frozen, and left at their initial values."""
     channels_last: bool = False
     """Whether convolutions run faster on channels-last tensors, as those of plain convolutional networks do."""
     pretrained: bool = False

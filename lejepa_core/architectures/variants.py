@@ -81,6 +81,3 @@ PADDED: Final = (
     "vit_small_patch14_dinov2",
 )  # fmt: skip
 """Transformers with patches of 14 px: their images are padded to whole patches, so that 32, 64 and 96 px work."""
-
-UNUSED: Final[Mapping[str, tuple[str, ...]]] = {}
-"""Parameters of timm's models on which no embedding depends."""

@@ -1,6 +1,6 @@
 """Measures what the registry says of architectures, and writes it beside the registry.
 
-`python -m lejepa_core.architectures.measure --write` takes about a quarter of an hour on one core; with names or
+`python -m lejepa_core.architectures.measure --write` takes about ten minutes on one idle core; with names or
 patterns behind it, only these are measured; without `--write`, they are only shown.
 """
 

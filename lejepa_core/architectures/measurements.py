@@ -32,11 +32,6 @@ def read_measurements(table: Path = TABLE) -> dict[str, Measurement]:
         return {row["name"]: _parsed(row) for row in rows}
 
 
-def measured_with(table: Path = TABLE) -> str:
-    """The version of timm that the table was measured with."""
-    return table.read_text(encoding="utf-8").split("\n", 1)[0].split("timm ")[1].split(",")[0]
-
-
 def write_measurements(
     measured: Mapping[str, Measurement], *, versions: Iterable[tuple[str, str]], table: Path = TABLE
 ) -> None:

@@ -42,7 +42,12 @@ def _expand(name: str, image_size: int) -> Iterator[str]:
 
 
 def _cheapest(name: str, image_size: int) -> list[str]:
-    timed = [n for n, spec in ARCHITECTURES.items() if spec.ms_64 is not None and spec.takes(image_size)]
+    # A short name beside timm's own is no second architecture.
+    distinct: dict[str, str] = {}
+    for n, spec in ARCHITECTURES.items():
+        if spec.ms_64 is not None and spec.takes(image_size):
+            distinct.setdefault(f"{spec.timm_name} {spec.options}", n)
+    timed = list(distinct.values())
     timed.sort(key=lambda n: (ARCHITECTURES[n].milliseconds(image_size), n))
     count = name.removeprefix(CHEAPEST)
     if not (count.isdecimal() and 1 <= int(count) <= len(timed)):

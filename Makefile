@@ -5,16 +5,19 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test test-slow lint format bench clean
+.PHONY: study test test-slow test-architectures lint format bench clean
 
 study: $(READY)
 	$(BIN)/python sweeps/lambda_stability.py $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not architectures" $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-architectures: $(READY)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m architectures $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

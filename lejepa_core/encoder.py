@@ -2,14 +2,13 @@
 
 # V views, N samples, C channels (3), S side, F features, D dims
 from collections.abc import Sequence
-from typing import Any
 
-import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lejepa_core.architectures import ArchitectureSpec, check_size, find_architecture
+from lejepa_core.architectures import check_size, find_architecture
+from lejepa_core.architectures.build import build_backbone
 from lejepa_core.errors import SettingError
 from lejepa_core.random import derive_seed
 from lejepa_core.settings import PretrainSettings
@@ -59,14 +58,14 @@ class Encoder(nn.Module):
 
 
 def build_encoder(settings: PretrainSettings) -> Encoder:
-    """The encoder of a trial with its initial weights, a function of (architecture, sizes, seed) alone.
+    """The encoder of a trial with its initial weights, a function of (architecture, sizes, seed, pretrained) alone.
 
     Args:
         settings: Names the architecture, the projector, the image size, the seed and the precision.
 
     Raises:
         UnknownNameError: If no such architecture exists.
-        SettingError: If it does not take the image size.
+        SettingError: If it does not take the image size, or if its pretrained weights are wanted and cannot be had.
     """
     spec = find_architecture(settings.architecture)
     sizes = {settings.image_size} | ({settings.local_size} if settings.views_local else set())
@@ -74,7 +73,7 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
         check_size(settings.architecture, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("weights", settings.seed))
-        backbone = _build_backbone(spec, settings.image_size)
+        backbone = build_backbone(spec, settings.image_size, pretrained=settings.pretrained)
         features = _feature_width(backbone, settings.architecture, sizes)
         encoder = Encoder(
             backbone,
@@ -85,19 +84,6 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
             memory_format=torch.channels_last if spec.channels_last else torch.contiguous_format,
         )
     return encoder.to(getattr(torch, settings.precision))
-
-
-def _build_backbone(spec: ArchitectureSpec, size: int) -> nn.Module:
-    if spec.family != "timm":
-        options: dict[str, Any] = {**spec.options, **({"img_size": size} if spec.sized else {})}
-        return timm.create_model(spec.timm_name, num_classes=0, **options)
-    # timm has no way to ask which of these an entry point takes.
-    for options in ({"img_size": size, "dynamic_img_size": True}, {"img_size": size}):
-        try:
-            return timm.create_model(spec.timm_name, num_classes=0, **options)
-        except TypeError:
-            continue
-    return timm.create_model(spec.timm_name, num_classes=0)
 
 
 @torch.no_grad()

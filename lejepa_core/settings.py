@@ -54,6 +54,8 @@ class PretrainSettings:
     """Smallest and largest share of the image area in a global view."""
     local_scale: tuple[float, float] = (0.05, 0.3)
     """Smallest and largest share of the image area in a local view."""
+    pretrained: bool = False
+    """Begin from timm's weights of the hub: continued pretraining; only the projector starts at random."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises linearly."""
     projector_hidden: int = 512

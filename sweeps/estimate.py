@@ -80,8 +80,7 @@ def _transfer_seconds(images: int) -> float:
 def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float:
     spec, shared = find_architecture(architecture), config.shared
     images = min(images, shared.get("limit_train") or images)
-    pixels = shared["views_global"] * shared["image_size"] ** 2
-    pixels += shared["views_local"] * config.local_sizes[architecture] ** 2
-    per_image = spec.ms_per_image * pixels / 32**2
+    per_image = shared["views_global"] * spec.milliseconds(shared["image_size"])
+    per_image += shared["views_local"] * spec.milliseconds(config.local_sizes[architecture])
     steps = images // shared["batch_size"] * shared["epochs"]
     return (steps * shared["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000

@@ -20,6 +20,7 @@ import torch
 import tyro
 
 from dashboards.report import write_report
+from lejepa_core.architectures import select_architectures
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
@@ -46,7 +47,7 @@ class Arguments:
     preset: Literal["quick", "pilot", "paper"] = "quick"
     """Recipe to start from: minutes or hours on two cores, or GPUs."""
     architectures: tuple[str, ...] | None = None
-    """Names; see `lejepa archs`. Any timm model as timm:NAME."""
+    """Names, see `lejepa archs`; patterns such as 'vit*'; cheapest:64. Any timm model as timm:NAME."""
     datasets: tuple[str, ...] | None = None
     """Names, see `lejepa datasets`, or folder:PATH for your own images."""
     evaluate_on: tuple[str, ...] = ()
@@ -77,6 +78,8 @@ class Arguments:
     """Random directions per step."""
     sampler: Sampler | None = None
     """How directions are drawn."""
+    pretrained: bool = False
+    """Begin from timm's weights of the hub: continued pretraining."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only."""
     unlabelled: bool = False
@@ -131,6 +134,7 @@ def _run(arguments: Arguments) -> int:
     if arguments.study is not None:
         StudyLedger.at(arguments.storage, arguments.study)
     stored = _stored(arguments)
+    arguments = _with_names(arguments, stored)
     recipe = _overridden(grown_from(stored, _axes(arguments)) if stored else RECIPES[arguments.preset](), arguments)
     with ExitStack() as stack:
         cache = arguments.storage / ".cache"
@@ -168,6 +172,15 @@ def _stored(arguments: Arguments) -> StoredStudy | None:
     return StoredStudy(config=stored_config(ledger), sources=document["sources"], notes=document["notes"])
 
 
+def _with_names(arguments: Arguments, stored: StoredStudy | None) -> Arguments:
+    """With the names that patterns stand for."""
+    if arguments.architectures is None:
+        return arguments
+    shared = stored.config.shared if stored else RECIPES[arguments.preset]().shared
+    size = arguments.image_size or int(shared["image_size"])
+    return replace(arguments, architectures=select_architectures(arguments.architectures, size))
+
+
 def _axes(arguments: Arguments) -> Axes:
     seeds = range(arguments.seed, arguments.seed + arguments.seeds) if arguments.seeds is not None else ()
     return Axes(
@@ -182,6 +195,8 @@ def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "regularizer",
                     "slices", "sampler", "limit_train")  # fmt: skip
     shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
+    if arguments.pretrained:
+        shared["pretrained"] = True
     if arguments.datasets and not arguments.extend and arguments.limit_train is None:
         # A preset's limit is for its own data sets; nobody wants most of their images ignored.
         shared["limit_train"] = None

@@ -49,7 +49,7 @@ class Plan:
     sources: Mapping[str, str]
     """Data set name, of the targets as well -> where its images are, absolute."""
     notes: list[str]
-    """What the report should tell about the images."""
+    """What the report should tell about the images and their views."""
     images: Mapping[str, ImageDataset]
     targets: Mapping[str, ImageDataset] = field(default_factory=dict)
     """Other data sets that the encoders are evaluated on."""
@@ -111,7 +111,7 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
     return Plan(
         config=config,
         sources={images[name].name: source for name, source in sources.items()},
-        notes=[note for dataset in images.values() for note in notes_on(dataset)],
+        notes=[note for dataset in images.values() for note in notes_on(dataset)] + _view_notes(config),
         images={dataset.name: dataset for dataset in images.values()},
     )
 
@@ -152,7 +152,7 @@ def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, na
         fingerprints={dataset.name: dataset.fingerprint for dataset in images},
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: _optimisers(recipe, name) for name in recipe.architectures},
-        families={name: find_architecture(name).family for name in recipe.architectures},
+        families={name: find_architecture(name).group for name in recipe.architectures},
         local_sizes={name: local_size(name, size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,
@@ -163,7 +163,7 @@ def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, na
 
 
 def _optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float], ...]:
-    defaults = OPTIMISERS[find_architecture(architecture).family]
+    defaults = OPTIMISERS[find_architecture(architecture).group]
     rates = recipe.learning_rates or (defaults.learning_rate,)
     decays = recipe.weight_decays if recipe.weight_decays is not None else (defaults.weight_decay,)
     return tuple(product(rates, decays))
@@ -175,9 +175,9 @@ def _pretraining(recipe: Recipe) -> dict[str, Any]:
 
 
 def _check_builds(recipe: Recipe) -> None:
-    """What timm makes of a name and a size is known only once it is built."""
+    """What timm makes of a name and a size, and whether weights are within reach, is known only once it is built."""
     for name in recipe.architectures:
-        if name.startswith(TIMM_PREFIX):
+        if name.startswith(TIMM_PREFIX) or recipe.shared.get("pretrained"):
             settings = PretrainSettings(
                 architecture=name,
                 lambda_=0.5,
@@ -200,6 +200,18 @@ def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:
             f"--batch-size {batch} is larger than the {images} training images of {dataset.name}; lower it to at most "
             f"{images}"
         )
+
+
+def _view_notes(config: StudyConfig) -> list[str]:
+    """Which architectures get local views of the global size, where smaller ones were asked for."""
+    size = config.shared["image_size"]
+    names = [name for name in config.architectures if config.local_sizes[name] == size]
+    if not names or config.shared.get("views_local") == 0:
+        return []
+    return [
+        f"local views are as large as global ones, {size} px, for architectures that take no smaller ones beside them: "
+        f"{', '.join(names)}"
+    ]
 
 
 def notes_on(dataset: ImageDataset) -> list[str]:

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatch
 from functools import partial
 from importlib.metadata import entry_points
 from math import isfinite
@@ -21,6 +20,7 @@ from rich.table import Table
 from lejepa_core.conventions import CONVENTIONS, Convention
 from lejepa_core.conversion import convert
 from lejepa_core.errors import LejepaError
+from lejepa_platform import listing
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 
 COMMAND_GROUP = "lejepa.commands"
@@ -53,26 +53,18 @@ class Architectures:
 
     pattern: tyro.conf.Positional[str] = "*"
     """Only names like this, such as 'vit*'."""
+    family: str | None = None
+    """Only this module of timm, such as levit."""
+    max_params: str | None = None
+    """Only with at most so many parameters, such as 20M."""
     json: bool = False
     """A JSON array."""
 
     def run(self) -> int:
         """Print the registry."""
-        from lejepa_core.architectures import ARCHITECTURES
-
-        rows = [
-            {
-                "name": name,
-                "family": spec.family,
-                "timm": spec.timm_name,
-                "parameters_m": spec.parameters_m,
-                "min_size": spec.min_size,
-                "ms_per_image": spec.ms_per_image,
-            }
-            for name, spec in ARCHITECTURES.items()
-            if fnmatch(name, self.pattern)
-        ]
-        return show(rows, as_json=self.json)
+        row = listing.as_data if self.json else listing.as_words
+        found = listing.architectures(self.pattern, self.family, self.max_params)
+        return show([row(name, spec) for name, spec in found], as_json=self.json)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -199,7 +199,8 @@ def _floors(
 def floor_key(config: TrialConfig) -> str:
     """Identity of the untrained backbone of a trial and of the images that it is probed on."""
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
-             config.local_size, config.limit_train, config.precision)  # fmt: skip
+             config.local_size, config.limit_train, config.precision,
+             *(["pretrained"] if config.pretrained else []))  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -44,8 +44,8 @@ def gradient(u_RN: Tensor, coefficients_R2K: Tensor, quadrature: Quadrature) -> 
 def statistic(u_RN: Tensor, quadrature: Quadrature, scale: float, want_gradient: bool) -> Tensor:
     """The statistic of each row, in float64; where wanted, u is replaced by `scale` times its gradient."""
     out = torch.empty(len(u_RN), dtype=torch.float64, device="cpu")
-    constants = quadrature.phi_K.ctypes.data, quadrature.weight_K.ctypes.data, scale, want_gradient
-    _in_threads(_library(quadrature).lejepa_statistic, u_RN, quadrature.spacing, *constants, out.data_ptr())
+    arguments = quadrature.spacing, *quadrature.addresses, scale, want_gradient, out.data_ptr()
+    _in_threads(_library(quadrature).lejepa_statistic, u_RN, *arguments)
     return out
 
 
@@ -69,6 +69,9 @@ def _in_threads(function: Callable[..., None], rows_RN: Tensor, *arguments: floa
     shares = max(1, min(torch.get_num_threads(), rows * width // WORTH_A_THREAD, rows))
     scratch = torch.empty(shares, 2 * width + 8 * LANES, dtype=torch.float32, device="cpu")
     data, address, size = rows_RN.data_ptr(), scratch.data_ptr(), scratch.nbytes // shares
+    if shares == 1:
+        function(data, 0, rows, width, address, *arguments)
+        return
     cuts = [rows * i // shares for i in range(shares + 1)]
     waiting = [
         _pool().submit(function, data, cuts[i], cuts[i + 1] - cuts[i], width, address + i * size, *arguments)

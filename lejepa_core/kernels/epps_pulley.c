@@ -11,6 +11,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 #define LANES 16
 #define GROUP 4
@@ -29,16 +32,34 @@ static inline floats load(const float *p) { floats x; memcpy(&x, p, sizeof x); r
 static inline void store(float *p, floats x) { memcpy(p, &x, sizeof x); }
 static inline floats all(float x) { return x - (floats){0}; }
 static inline long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
-static inline double lanes_sum(floats x) {
+typedef float four __attribute__((vector_size(16)));
+typedef double doubles __attribute__((vector_size(32)));
+typedef int64_t places __attribute__((vector_size(32)));
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (places){__VA_ARGS__})
+#endif
+/* Four partial sums of the lanes. */
+static inline doubles quarter(floats x) {
     typedef float eight __attribute__((vector_size(32)));
-    typedef float four __attribute__((vector_size(16)));
     eight halves[2];
     memcpy(halves, &x, sizeof x);
     eight half = halves[0] + halves[1];
     four quarters[2];
     memcpy(quarters, &half, sizeof half);
-    four quarter = quarters[0] + quarters[1];
-    return ((double)quarter[0] + quarter[1]) + ((double)quarter[2] + quarter[3]);
+    return __builtin_convertvector(quarters[0] + quarters[1], doubles);
+}
+static inline doubles pairs(doubles x, doubles y) { return SHUFFLE(x, y, 0, 4, 2, 6) + SHUFFLE(x, y, 1, 5, 3, 7); }
+/* Add to each number the sum of a vector's lanes; four vectors at a time, as one alone costs nearly as much. */
+static inline void add_lanes(double *to, const floats *x, int count) {
+    for (int k = 0; k < count; k += 4) {
+        doubles d[4];
+        for (int i = 0; i < 4; i++) d[i] = quarter(x[k + i < count ? k + i : count - 1]);
+        doubles one = pairs(d[0], d[1]), two = pairs(d[2], d[3]);
+        doubles sums = SHUFFLE(one, two, 0, 1, 4, 5) + SHUFFLE(one, two, 2, 3, 6, 7);
+        for (int i = 0; i < 4 && k + i < count; i++) to[k + i] += sums[i];
+    }
 }
 static inline int members(int group) { int left = KNOTS - group * GROUP; return left < GROUP ? left : GROUP; }
 
@@ -100,8 +121,9 @@ static void row_angles(const float *u, long n, float spacing, float *cosine, flo
         for (long i = 0; i < n; i++) { cosine[i] = cosf(u[i] * spacing); sine[i] = sinf(u[i] * spacing); }
 }
 
-/* Sums over the row of cos kθ and sin kθ, k = 0..KNOTS. */
-static void row_moments(const float *cosine, const float *sine, long n, double *cosines, double *sines) {
+/* Sums over the row of cos kθ and sin kθ, k = 0..KNOTS. The last harmonics are kept, all of them where `keeps` says so. */
+static void row_moments(const float *cosine, const float *sine, long n, double *cosines, double *sines,
+                        harmonics *kept) {
     double p[KNOTS] = {0}, q[KNOTS] = {0};
     for (long start = 0; start < n; start += FLUSH * LANES) {
         long stop = start + FLUSH * LANES < n ? start + FLUSH * LANES : n;
@@ -109,20 +131,21 @@ static void row_moments(const float *cosine, const float *sine, long n, double *
         for (int k = 0; k < KNOTS; k++) a[k] = b[k] = all(0);
         /* Two loops, since all sums at once would not fit into the registers. */
         for (long i = start; i < stop; i += LANES) {
-            harmonics t = harmonics_of(load(cosine + i), load(sine + i));
+            harmonics t = kept[(i - start) / LANES] = harmonics_of(load(cosine + i), load(sine + i));
 #pragma GCC unroll 64
             for (int g = 0; g < GROUPS; g++)
 #pragma GCC unroll 4
                 for (int l = 0; l < members(g); l++) a[g * GROUP + l] += g ? t.group[g] * t.c[l] : t.c[l];
         }
         for (long i = start; i < stop; i += LANES) {
-            harmonics t = harmonics_of(load(cosine + i), load(sine + i));
+            const harmonics t = kept[(i - start) / LANES];
 #pragma GCC unroll 64
             for (int g = 0; g < GROUPS; g++)
 #pragma GCC unroll 4
                 for (int l = 0; l < members(g); l++) b[g * GROUP + l] += g ? t.group[g] * t.s[l] : t.s[l];
         }
-        for (int k = 0; k < KNOTS; k++) { p[k] += lanes_sum(a[k]); q[k] += lanes_sum(b[k]); }
+        add_lanes(p, a, KNOTS);
+        add_lanes(q, b, KNOTS);
     }
     double extra = (double)(padded(n) - n);
     cosines[0] = padded(n);
@@ -136,8 +159,11 @@ static void row_moments(const float *cosine, const float *sine, long n, double *
     for (int k = 0; k <= KNOTS; k++) cosines[k] -= extra;
 }
 
+static inline int keeps(long n) { return n <= FLUSH * LANES; }
+
 /* Σ_k a_k sin kθ + b_k cos kθ, k = 1..KNOTS, for each sample of a row; a and b have KNOTS + 1 entries and are spent. */
-static void row_gradient(float *out, long n, const float *cosine, const float *sine, double *a, double *b) {
+static inline void row_gradient(float *out, long n, const float *cosine, const float *sine, const harmonics *kept,
+                                double *a, double *b) {
     float of_sine[KNOTS], of_cosine[KNOTS];
     a[0] = b[0] = 0;
     for (int g = GROUPS - 1; g >= 0; g--)
@@ -149,7 +175,7 @@ static void row_gradient(float *out, long n, const float *cosine, const float *s
         }
     floats constant = all(b[0]);
     for (long i = 0; i < n; i += LANES) {
-        harmonics t = harmonics_of(load(cosine + i), load(sine + i));
+        harmonics t = kept ? kept[i / LANES] : harmonics_of(load(cosine + i), load(sine + i));
         floats sum = constant;
 #pragma GCC unroll 64
         for (int g = 0; g < GROUPS; g++) {
@@ -167,10 +193,11 @@ static void row_gradient(float *out, long n, const float *cosine, const float *s
 }
 
 void lejepa_moments(const float *u, long first, long rows, long n, float *scratch, float spacing, double *out) {
+    harmonics kept[FLUSH];
     for (long r = first; r < first + rows; r++) {
         double c[KNOTS + 1], s[KNOTS + 1];
         row_angles(u + r * n, n, spacing, scratch, scratch + padded(n));
-        row_moments(scratch, scratch + padded(n), n, c, s);
+        row_moments(scratch, scratch + padded(n), n, c, s, kept);
         memcpy(out + r * 2 * KNOTS, c + 1, sizeof(double) * KNOTS);
         memcpy(out + (r * 2 + 1) * KNOTS, s + 1, sizeof(double) * KNOTS);
     }
@@ -182,16 +209,17 @@ void lejepa_gradient(float *u, long first, long rows, long n, float *scratch, fl
         memcpy(a + 1, coefficients + r * 2 * KNOTS, sizeof(double) * KNOTS);
         memcpy(b + 1, coefficients + (r * 2 + 1) * KNOTS, sizeof(double) * KNOTS);
         row_angles(u + r * n, n, spacing, scratch, scratch + padded(n));
-        row_gradient(u + r * n, n, scratch, scratch + padded(n), a, b);
+        row_gradient(u + r * n, n, scratch, scratch + padded(n), 0, a, b);
     }
 }
 
 void lejepa_statistic(float *u, long first, long rows, long n, float *scratch, float spacing, const double *phi,
                       const double *weight, double scale, int gradient, double *out) {
+    harmonics kept[FLUSH];
     for (long r = first; r < first + rows; r++) {
         double c[KNOTS + 1], s[KNOTS + 1], total = 0, share = 1.0 / n;
         row_angles(u + r * n, n, spacing, scratch, scratch + padded(n));
-        row_moments(scratch, scratch + padded(n), n, c, s);
+        row_moments(scratch, scratch + padded(n), n, c, s, kept);
         for (int k = 1; k <= KNOTS; k++) {
             double gap = c[k] * share - phi[k - 1], odd = s[k] * share, slope = 2 * weight[k - 1] * spacing * k * scale;
             total += weight[k - 1] * (gap * gap + odd * odd);
@@ -199,7 +227,8 @@ void lejepa_statistic(float *u, long first, long rows, long n, float *scratch, f
             s[k] = -slope * gap;
         }
         out[r] = n * total;
-        if (gradient) row_gradient(u + r * n, n, scratch, scratch + padded(n), s, c);
+        if (gradient && keeps(n)) row_gradient(u + r * n, n, scratch, scratch + padded(n), kept, s, c);
+        else if (gradient) row_gradient(u + r * n, n, scratch, scratch + padded(n), 0, s, c);
     }
 }
 
@@ -220,14 +249,20 @@ static inline floats logarithm(floats x) {
     return __builtin_convertvector(exponent, floats) * 0.6931471805599453f + (r - 0.5f * r * r + r * r * r * q);
 }
 
+/* Products of the lower halves; compilers take a slower instruction that multiplies all of both. */
+#ifdef __AVX512F__
+static inline longs product(longs a, uint32_t by) { return (longs)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(by)); }
+#else
+static inline longs product(longs a, uint32_t by) { return (a & 0xffffffffull) * (uint64_t)by; }
+#endif
+
 static inline void multiply(words a, uint32_t by, words *high, words *low) {
     longs pairs;
     memcpy(&pairs, &a, sizeof a);
-    longs even = (pairs & 0xffffffffull) * (uint64_t)by >> 32;
-    longs odd = (pairs >> 32) * (uint64_t)by & 0xffffffff00000000ull;
-    longs both = even | odd;
-    memcpy(high, &both, sizeof a);
-    *low = a * by;
+    longs even = product(pairs, by), odd = product(pairs >> 32, by);
+    longs above = even >> 32 | (odd & 0xffffffff00000000ull), below = (even & 0xffffffffull) | odd << 32;
+    memcpy(high, &above, sizeof a);
+    memcpy(low, &below, sizeof a);
 }
 
 static inline floats root(floats x) {
@@ -265,7 +300,9 @@ void lejepa_directions(float *out, long first, long rows, long dims, float *scra
         floats sum = all(0);
         for (long d = dims; d < padded(dims); d++) scratch[d] = 0;
         for (long d = 0; d < dims; d += LANES) sum += load(scratch + d) * load(scratch + d);
-        float inverse = 1 / sqrt(lanes_sum(sum));
+        double square = 0;
+        add_lanes(&square, &sum, 1);
+        float inverse = 1 / sqrt(square);
         for (long d = 0; d < dims; d++) out[r * dims + d] = scratch[d] * inverse;
     }
 }

@@ -40,7 +40,7 @@ def evaluate_here(
         if want_gradient:
             gradient_MD.addmm_(u_SM.T, chunk_SD, beta=min(first, 1))
     statistic_R = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return statistic_R.view(len(a_SD), batches).mean(0).to(z_LND.dtype), gradient_MD
+    return statistic_R.view(len(a_SD), batches).mean(0, dtype=z_LND.dtype), gradient_MD
 
 
 def evaluate_over_ranks(

@@ -269,8 +269,10 @@ class _Log:
     def __init__(self, settings: PretrainSettings, resume: State | None, device: torch.device) -> None:
         """Start an epoch, or take up the one of a state."""
         self._settings = settings
-        self._terms: list[Tensor] = list(resume["terms"].to(device)) if resume else []
-        self._start = time.perf_counter() - (resume["seconds"] if resume else 0.0)
+        # States were of whole epochs once, and had neither.
+        done = {"terms": torch.zeros(0, len(LossTerms._fields)), "seconds": 0.0, **(resume or {})}
+        self._terms: list[Tensor] = list(done["terms"].to(device))
+        self._start = time.perf_counter() - done["seconds"]
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,7 @@ Regularizer = Literal[
 ]  # fmt: skip
 Stream = Literal["auto", "always", "never"]
 """Whether images are decoded each time they are wanted: if all pixels would take very much room, wherever they can be,
-or never. It decides no outcome."""
+or never. Pixels and splits are the same, fingerprints are not: a study keeps to one form."""
 SIGREG: Final = "epps-pulley"
 """The regularizer that is SIGReg itself; what a configuration means that names none."""
 

@@ -49,7 +49,8 @@ class Arguments:
     architectures: tuple[str, ...] | None = None
     """Names, see `lejepa archs`; patterns such as 'vit*'; cheapest:64. Any timm model as timm:NAME."""
     datasets: tuple[str, ...] | None = None
-    """Names, see `lejepa datasets`, or folder:PATH for your own images."""
+    """Names, see `lejepa datasets`; folder:PATH for your own images; hf:ID for a set of the Hugging Face Hub, with
+    pip install '.[hf]'. galaxy10 wants '.[galaxy]'."""
     evaluate_on: tuple[str, ...] = ()
     """Other data sets: the frozen encoders are probed on these too, with few labels and with all. Trains nothing."""
     lambdas: tuple[float, ...] | None = None

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
-from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
+from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset
+from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
+from lejepa_core.datasets.hub_files import absolute_name
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings, Stream
@@ -84,6 +86,7 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> Non
     limit = recipe.shared.get("limit_train")
     if limit is not None and limit < 2:
         raise SettingError(f"limit-train = {limit} came, at least 2 was wanted")
+    check_distinct(recipe.datasets)
     for name in recipe.datasets:
         check_dataset(name, data_root=data.root, labelled=data.labelled)
 
@@ -125,9 +128,24 @@ def name_of(recipe: Recipe, pristine: Recipe, config: StudyConfig) -> str:
 
 
 def absolute(name: str) -> str:
-    """A data set's name that means the same in every working directory."""
-    prefix, colon, path = name.partition(":")
-    return f"folder:{Path(path).expanduser().resolve()}" if colon and prefix == "folder" else name
+    """A data set's own name, that means the same in every working directory."""
+    prefix, _, path = name.partition(":")
+    if name.startswith(HUB_PREFIX):
+        return absolute_name(name)
+    return f"folder:{Path(path).expanduser().resolve()}" if prefix == "folder" else ALIASES.get(name, name)
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Refuse two names of one data set.
+
+    Raises:
+        SettingError: If there are two.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(absolute(name), name)
+        if other != name:
+            raise SettingError(f"{other} and {name} are the same images; leave out one")
 
 
 def _load(source: str, recipe: Recipe, data: DataSettings) -> ImageDataset:

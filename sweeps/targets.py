@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lejepa_core.datasets import ImageDataset, check_dataset, load_dataset
+from lejepa_core.datasets import DATASETS, ImageDataset, check_dataset, load_dataset
 from lejepa_core.errors import DataError, SettingError
-from sweeps.planning import DataSettings, Plan, absolute, notes_on
+from lejepa_platform.config import STREAM_HINT
+from sweeps.planning import DataSettings, Plan, absolute, check_distinct, notes_on
 
 
 def check_targets(names: Sequence[str], datasets: Sequence[str], data: DataSettings) -> None:
@@ -20,8 +21,9 @@ def check_targets(names: Sequence[str], datasets: Sequence[str], data: DataSetti
         LejepaError: In one line, the first thing that is wrong.
     """
     sources = [absolute(name) for name in names]
-    if len(set(sources)) != len(sources):
+    if len(set(names)) != len(names):
         raise SettingError(f"--evaluate-on holds a data set twice: {' '.join(names)}")
+    check_distinct(names)
     own = {absolute(name) for name in datasets}
     for name, source in zip(names, sources, strict=True):
         if own == {source}:
@@ -56,13 +58,24 @@ def _with_target(plan: Plan, source: str, data: DataSettings) -> Plan:
         workers=data.workers,
     )
     _check(plan, target, source)
+    notes = [*notes_on(target), *_shared_images(target.name, plan.config.datasets)]
     return replace(
         plan,
         config=replace(plan.config, evaluate_on={**plan.config.evaluate_on, target.name: target.fingerprint}),
         sources={**plan.sources, target.name: source},
-        notes=[*plan.notes, *(note for note in notes_on(target) if note not in plan.notes)],
+        notes=[*plan.notes, *(note for note in notes if note not in plan.notes)],
         targets={**plan.targets, target.name: target},
     )
+
+
+def _shared_images(name: str, datasets: Sequence[str]) -> list[str]:
+    """Pretraining sets whose images may be among those of a target."""
+    made_of = DATASETS[name].made_of if name in DATASETS else ""
+    return [
+        f"accuracy on {name} may count images that {other} was pretrained on: both are made of images of {made_of}"
+        for other in datasets
+        if made_of and other != name and other in DATASETS and DATASETS[other].made_of == made_of
+    ]
 
 
 def _check(plan: Plan, target: ImageDataset, source: str) -> None:
@@ -75,7 +88,7 @@ def _check(plan: Plan, target: ImageDataset, source: str) -> None:
     if held != target.fingerprint:
         raise DataError(
             f"the images of {name} have changed (fingerprint {target.fingerprint}, the study is evaluated on {held}); "
-            "restore them, or name another study with --study"
+            f"restore them, or name another study with --study{STREAM_HINT}"
         )
     same = [other for other, held in config.evaluate_on.items() if held == target.fingerprint and other != name]
     if same:

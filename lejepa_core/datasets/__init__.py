@@ -6,10 +6,11 @@
 
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.datasets.load import check_dataset, default_data_root, download_dataset, load_dataset
-from lejepa_core.datasets.registry import DATASETS
+from lejepa_core.datasets.registry import ALIASES, DATASETS
 from lejepa_core.datasets.spec import DatasetSpec
 
 __all__ = [
+    "ALIASES",
     "DATASETS",
     "DatasetSpec",
     "ImageDataset",

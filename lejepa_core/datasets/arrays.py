@@ -46,6 +46,7 @@ def array_reader(
             key=f"2-{hashlib.sha256(repr(sorted(checksums.items())).encode()).hexdigest()[:16]}",
             flip=spec.flip,
             photographic=spec.photographic,
+            probe_per_class=spec.probe_per_class,
             items=partial(items, root),
             shares=spec.shares,
             mean=spec.mean,

@@ -80,6 +80,7 @@ def fashion_mnist_reader(
             key=f"1-{hashlib.sha256(repr(sorted(checksums.items())).encode()).hexdigest()[:16]}",
             flip=spec.flip,
             photographic=spec.photographic,
+            probe_per_class=spec.probe_per_class,
             items=partial(_items, root, debian, checksums),
             shares=spec.shares,
             mean=spec.mean,
@@ -88,9 +89,12 @@ def fashion_mnist_reader(
 
     def check(root: Path) -> None:
         with _refusing(root):
-            folder = _folder(root, debian, checksums)
+            folder = place(root)
             for name, sha256 in checksums.items():
                 _content(folder, name, sha256)
+
+    def place(root: Path) -> Path:
+        return _folder(root, debian, checksums)
 
     def get(root: Path) -> None:
         with suppress(DataError):
@@ -98,7 +102,7 @@ def fashion_mnist_reader(
         _download(root, mirror)
         check(root)
 
-    return Reader(source=source, check=check, download=get)
+    return Reader(source=source, check=check, download=get, place=place)
 
 
 @contextmanager

@@ -83,6 +83,7 @@ def galaxy10_reader(sha256: str = SHA256, url: str = URL) -> Reader:
             key=f"1-{side}px-{sha256[:16]}",
             flip=spec.flip,
             photographic=spec.photographic,
+            probe_per_class=spec.probe_per_class,
             items=partial(_items, root, side, sha256),
             shares=spec.shares,
             mean=spec.mean,

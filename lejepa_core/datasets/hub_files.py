@@ -68,6 +68,22 @@ def shown_name(name: str) -> str:
     return name.replace(path, Path(path).resolve().name, 1) if Path(path).is_dir() else name
 
 
+def absolute_name(name: str) -> str:
+    """Name a set so that it means the same in every working directory.
+
+    Args:
+        name: "hf:" and what follows.
+
+    Returns:
+        The same, with the whole path if it is of a folder.
+
+    Raises:
+        DataError: The name is malformed.
+    """
+    path = _parts(name)["path"] or ""
+    return name.replace(path, str(Path(path).resolve()), 1) if Path(path).is_dir() else name
+
+
 def place(name: str, root: Path) -> Path:
     """Say where a set is, once it was fetched.
 
@@ -81,10 +97,7 @@ def place(name: str, root: Path) -> Path:
     Raises:
         DataError: The name is malformed.
     """
-    path = _parts(name)["path"] or ""
-    if Path(path).is_dir():
-        name = name.replace(path, str(Path(path).resolve()), 1)
-    return root / "hf" / re.sub(r"[^\w.@-]+", "--", name.removeprefix(PREFIX)).strip("-")
+    return root / "hf" / re.sub(r"[^\w.@-]+", "--", absolute_name(name).removeprefix(PREFIX)).strip("-")
 
 
 def fetch(name: str, folder: Path) -> None:

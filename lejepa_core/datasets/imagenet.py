@@ -1,6 +1,7 @@
 """ImageNet-1k, its two subsets called ImageNet-100, and Imagenette: which they are.
 
-`imagenet_tree` reads them. The official val is our test split; our val is carved out of train.
+`imagenet_tree` reads them. The official val is our test split; our val is carved out of train. The sets of 100 classes
+are split as ImageNet-1k is. Imagenette is split anew: most of its val, our test, is of ImageNet-1k's train.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ _GATED = (
     "DIR/imagenet/train/n01440764/*.JPEG and so on, and DIR/imagenet/val likewise (or flat, with "
     f"{KAGGLE_LIST} beside val); DIR/imagenet may be a link"
 )
+_PROBED = 100
 _OF_TRAIN = "of each class of train, by hash of the file's name"
 
 _IMAGENET = DatasetSpec(
@@ -29,11 +31,17 @@ _IMAGENET = DatasetSpec(
     mean=IMAGENET_MEAN,
     std=IMAGENET_STD,
     flip=True,
+    made_of="imagenet",
+    probe_per_class=_PROBED,
     bundled=False,
     licence="non-commercial research, on registration",
     source="Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge",
     how_to_get=_GATED,
-    uses={**VAL_CARVED, "validation": f"50 {_OF_TRAIN}"},
+    uses={
+        **VAL_CARVED,
+        "probe training": f"{_PROBED} of each class of pretraining's, to keep a linear probe feasible",
+        "validation": f"50 {_OF_TRAIN}",
+    },
 )
 _CMC = replace(
     _IMAGENET,
@@ -41,6 +49,8 @@ _CMC = replace(
     title="ImageNet-100, the 100 classes of CMC's list: what papers mean by the name",
     classes=100,
     images={"train": 121_689, "val": 5_000, "test": 5_000},
+    probe_per_class=None,
+    uses={**VAL_CARVED, "validation": f"50 {_OF_TRAIN}"},
 )
 _FIRST = replace(
     _CMC,
@@ -54,6 +64,7 @@ _IMAGENETTE = replace(
     title="Imagenette (ImageNet-10): ten classes of ImageNet that are easy to tell apart",
     classes=10,
     images={"train": 8_519, "val": 950, "test": 3_925},
+    probe_per_class=None,
     licence="Apache-2.0 (the selection); images as ImageNet",
     source="Howard 2019, github.com/fastai/imagenette",
     how_to_get="lejepa datasets get imagenette --root DIR",
@@ -87,6 +98,9 @@ TREES: Final[Mapping[str, Tree]] = {
 SPECS: Final[tuple[DatasetSpec, ...]] = (_IMAGENET, _CMC, _FIRST, _IMAGENETTE, _ALIAS)
 """What this module reads."""
 
+ALIASES: Final[Mapping[str, str]] = {_ALIAS.name: _IMAGENETTE.name}
+"""Other names of these, and what they stand for."""
+
 _READERS = {spec.name: tree_reader(spec, TREES[spec.name]) for spec in SPECS[:-1]}
-READERS: Final[Mapping[str, Reader]] = {**_READERS, _ALIAS.name: _READERS[_IMAGENETTE.name]}
+READERS: Final[Mapping[str, Reader]] = _READERS | {alias: _READERS[name] for alias, name in ALIASES.items()}
 """How each of them is read."""

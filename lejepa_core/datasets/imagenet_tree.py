@@ -71,7 +71,14 @@ def tree_reader(spec: DatasetSpec, tree: Tree) -> Reader:
     def source(root: Path, image_size: int) -> Source:
         listing = _listing(spec, tree, root)
         plain = listing_source(listing, name=spec.name, image_size=image_size, shares={})
-        return replace(plain, flip=spec.flip, mean=spec.mean, std=spec.std)
+        return replace(
+            plain,
+            flip=spec.flip,
+            photographic=spec.photographic,
+            probe_per_class=spec.probe_per_class,
+            mean=spec.mean,
+            std=spec.std,
+        )
 
     def check(root: Path) -> None:
         _listing(spec, tree, root)

@@ -100,9 +100,9 @@ def _limits(image_size: int) -> dict[str, int]:
 def _glance(root: Path, paths: np.ndarray, image_size: int, by_name: bool, index: int) -> Glance:
     name = os.fsdecode(paths[index])
     with (root / name).open("rb") as file:
-        head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size
+        digest = name_digest(name) if by_name else content_digest(file.read(HEAD), size)
         decoded = decoded_bytes(file, **_limits(image_size))
-    digest = name_digest(name) if by_name else content_digest(head, size)
     return Glance(digest=digest, stored=size, decoded=decoded)
 
 

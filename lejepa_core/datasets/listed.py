@@ -55,7 +55,14 @@ def listed_reader(
     def source(root: Path, image_size: int) -> Source:
         listing = Listing(root=root / folder, files=files(root), ignored=())
         plain = listing_source(listing, name=spec.name, image_size=image_size, shares=spec.shares)
-        return replace(plain, flip=spec.flip, mean=spec.mean, std=spec.std)
+        return replace(
+            plain,
+            flip=spec.flip,
+            photographic=spec.photographic,
+            probe_per_class=spec.probe_per_class,
+            mean=spec.mean,
+            std=spec.std,
+        )
 
     def check(root: Path) -> None:
         files(root)

@@ -109,17 +109,18 @@ def download_dataset(name: str, root: Path | None = None) -> Path | None:
     if DATASETS[name].bundled:
         return None
     root = root or default_data_root()
-    (READERS[name].download or READERS[name].check)(root)
-    return root
+    reader = READERS[name]
+    (reader.download or reader.check)(root)
+    return reader.place(root) if reader.place else root
 
 
 def default_data_root() -> Path:
     """Say where downloaded sets are looked for.
 
     Returns:
-        The folder that the environment variable LEJEPA_DATA_ROOT names, else ~/.cache/lejepa/data.
+        The folder that the environment variable LEJEPA_DATA_ROOT names, else ~/.cache/lejepa/data; absolute.
     """
-    return Path(os.environ.get("LEJEPA_DATA_ROOT") or Path("~/.cache/lejepa/data")).expanduser()
+    return Path(os.environ.get("LEJEPA_DATA_ROOT") or Path("~/.cache/lejepa/data")).expanduser().absolute()
 
 
 def _check_name(name: str) -> None:

@@ -46,5 +46,8 @@ _MODULES = (
 DATASETS: Final[Mapping[str, DatasetSpec]] = {spec.name: spec for module in _MODULES for spec in module.SPECS}
 """Every dataset that has a name of its own; `folder:PATH` stands for a person's own images."""
 
+ALIASES: Final[Mapping[str, str]] = imagenet.ALIASES
+"""Other names of sets, and the names that these call themselves."""
+
 READERS: Final[Mapping[str, Reader]] = {name: reader for module in _MODULES for name, reader in module.READERS.items()}
 """How each of them is read."""

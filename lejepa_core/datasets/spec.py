@@ -58,6 +58,8 @@ class DatasetSpec:
             others are only cropped and flipped.
         probe_per_class: Labelled train images per class that probes learn from, None for all. Fewer where, with
             all of them, even an untrained network leaves nothing to gain.
+        made_of: Collection that the images were chosen from, "" if none that another set here was chosen from. Sets of
+            one collection may share images, those of one's test with those of another's train.
         bundled: Whether the images come with the installed packages.
         licence: Licence of the images.
         source: Who made them.
@@ -81,5 +83,6 @@ class DatasetSpec:
     how_to_get: str
     photographic: bool = True
     probe_per_class: int | None = None
+    made_of: str = ""
     shares: Mapping[str, float] = field(default_factory=dict)
     uses: Mapping[str, str] = field(default_factory=lambda: GIVEN_SPLITS)

@@ -33,6 +33,7 @@ SPECS: Final = (
         mean=(0.4467, 0.4398, 0.4066),
         std=(0.2603, 0.2566, 0.2713),
         flip=True,
+        made_of="imagenet",
         bundled=False,
         licence="none stated; images of ImageNet",
         source="Coates, Ng and Lee 2011, An Analysis of Single-Layer Networks in Unsupervised Feature Learning",

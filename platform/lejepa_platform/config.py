@@ -19,6 +19,9 @@ from lejepa_core.settings import PretrainSettings
 METHOD_VERSION = 3
 """Raised whenever the same configuration would give another result than before."""
 
+STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"
+"""What an error adds where a data set has other images than before."""
+
 Search = Literal["grid", "tpe"]
 Flat = dict[str, Any]
 T = TypeVar("T")
@@ -175,10 +178,12 @@ class StudyConfig:
         """
         different = differences(self.shared, other.shared)
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
-        different += [f"images of {d}" for d, f in self.fingerprints.items() if other.fingerprints.get(d, f) != f]
+        images = self.other_images(other)
+        different += [f"images of {name}" for name in images]
         if different:
             raise SettingError(
-                f"--extend adds to the axes of a study; {self.name!r} has another {', '.join(different)}"
+                f"--extend adds to the axes of a study; {self.name!r} has other {', '.join(different)}"
+                f"{STREAM_HINT if images else ''}"
             )
         optimisers = {
             name: union(self.optimisers.get(name, ()), other.optimisers.get(name, ()))
@@ -208,9 +213,13 @@ class StudyConfig:
         if changed:
             raise SettingError(
                 f"study {self.name!r} is evaluated on {changed[0]}, and other images came under this name; restore "
-                "them, or name another study with --study"
+                f"them, or name another study with --study{STREAM_HINT}"
             )
         return replace(self, evaluate_on={**stored, **self.evaluate_on})
+
+    def other_images(self, other: Self) -> list[str]:
+        """Data sets of both studies whose images are not the same."""
+        return [name for name, held in self.fingerprints.items() if other.fingerprints.get(name, held) != held]
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:

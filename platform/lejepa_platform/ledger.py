@@ -166,16 +166,19 @@ class TrialLedger:
         """Data sets on which the trial's encoder has still to be evaluated.
 
         Args:
-            evaluate_on: Data set name -> fingerprint; the set that the trial was pretrained on does not count.
+            evaluate_on: Data set name -> fingerprint; the set that the trial was pretrained on does not count, in
+                whatever form: without labels, or streamed, it has another fingerprint.
         """
         result = self.result()
         if result is None or result["outcome"] not in MEASURED:
             return []
-        own, held = result["config"]["data_fingerprint"], self.transfer()
+        config, held = result["config"], self.transfer()
         return [
             name
             for name, fingerprint in evaluate_on.items()
-            if fingerprint != own and held.get(name, {}).get("fingerprint") != fingerprint
+            if config["dataset"] != name
+            and config["data_fingerprint"] != fingerprint
+            and held.get(name, {}).get("fingerprint") != fingerprint
         ]
 
     def config(self) -> Flat | None:

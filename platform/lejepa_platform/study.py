@@ -13,9 +13,10 @@ from typing import Any, Literal
 import ray
 from ray import tune
 
+from lejepa_core.datasets import default_data_root
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
-from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig
+from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, Flat, StudyConfig, TrialConfig
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
 from lejepa_platform.ledger import StudyLedger, TrialLedger
@@ -31,7 +32,10 @@ TRIAL_RESTARTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
-    """How and where a study runs; nothing here changes a result."""
+    """How and where a study runs; nothing here changes a result.
+
+    But a study keeps to one form of its images: streamed and decoded ones have different fingerprints.
+    """
 
     storage: Path
     """Folder of all studies, the data cache and the default tracking store."""
@@ -118,11 +122,13 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
     if extend:
         return ledger, stored_config(ledger).extended(config)
     stored = stored_config(ledger)
-    different = ledger.differences(config)
+    different = [name for name in ledger.differences(config) if name != "fingerprints"]
+    images = stored.other_images(config)
+    different += [f"images of {name}" for name in images]
     if different:
         raise StudyError(
-            f"study {config.name!r} exists with another {', '.join(different)}; add to it with --extend, "
-            "or name another with --study"
+            f"study {config.name!r} exists with other {', '.join(different)}; add to it with --extend, "
+            f"or name another with --study{STREAM_HINT if images else ''}"
         )
     return ledger, config.evaluated_on(stored.evaluate_on)
 
@@ -250,7 +256,8 @@ class _Watch:
             attempt=trial.attempt,
             source=execution.sources[config.dataset],
             cache=str(execution.cache.resolve()),
-            data_root=str(execution.data_root.resolve()) if execution.data_root else None,
+            # Said even where it is the default: a trial has another working directory.
+            data_root=str((execution.data_root or default_data_root()).resolve()),
             labelled=self._config.labelled,
             stream=execution.stream,
             data_workers=execution.data_workers,

@@ -22,7 +22,7 @@ class TrialTask:
     attempt: int
     """From `TrialLedger.begin`."""
     source: str
-    """Where the images are: a data set's name, or folder:PATH with an absolute path."""
+    """Where the images are: a data set's name, or folder:PATH or hf:PATH with an absolute path."""
     cache: str
     """Folder of decoded data sets."""
     data_root: str | None = None

@@ -1,13 +1,17 @@
 """An interruption between two steps of an epoch leaves no trace; nor do processes or batches in the views."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from ranks import run_on_ranks
-from resuming import interrupted_and_whole, views_seen
+from resuming import SETTINGS, interrupted_and_whole, views_seen
 from toys import stripes
+
+from lejepa_core.encoder import build_encoder
+from lejepa_core.pretrain import pretrain
 
 EPOCH = 1
 """The one that is looked at, from 0."""
@@ -34,6 +38,16 @@ def test_two_processes_on_streamed_images_go_on_from_the_state_of_the_first(tmp_
     for found in run_on_ranks("resumed", 2, tmp_path, "2"):
         assert (found["epochs"], found["steps"]) == (0, 2)
         assert_same_bits(found["whole"], found["resumed"], epochs=2)
+
+
+def test_a_state_from_before_there_were_states_within_epochs_goes_on(tmp_path: Path) -> None:
+    data = stripes(tmp_path)
+    train = torch.from_numpy(data.splits["train"])
+    first = pretrain(SETTINGS, data, build_encoder(SETTINGS), train=train)
+    state = next(first).state()
+    old = copy.deepcopy({name: state[name] for name in ("epoch", "model", "optimiser")})
+    second = list(pretrain(SETTINGS, data, build_encoder(SETTINGS), train=train, resume=old))
+    assert [epoch.losses for epoch in second] == [epoch.losses for epoch in first]
 
 
 @pytest.fixture(scope="module")

@@ -139,3 +139,8 @@ def test_differences_name_the_settings(tmp_path: Path) -> None:
         "seeds",
     ]
     assert study.read()["planned"] == [trial.key for trial in STUDY.grid()]
+
+
+def test_a_set_in_another_form_is_no_other_set(trial: TrialLedger) -> None:
+    trial.begin(TRIAL).write_result(result())
+    assert trial.lacks({TRIAL.dataset: "of its labelled form", "patches": "f" * 16}) == ["patches"]

@@ -62,6 +62,8 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (["--evaluate-on", "digits"], "the study pretrains on that alone"),
         (["--evaluate-on", "patchez"], "unknown dataset 'patchez'; closest: patches"),
         (["--evaluate-on", "patches", "patches"], "--evaluate-on holds a data set twice"),
+        (["--datasets", "imagenette", "imagenet10"], "imagenette and imagenet10 are the same images; leave out one"),
+        (["--evaluate-on", "imagenette", "imagenet10"], "imagenette and imagenet10 are the same images"),
         (["--evaluate-on", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),
     ],
 )
@@ -109,7 +111,7 @@ def test_a_name_that_stands_for_another_study(tmp_path: Path, capsys: pytest.Cap
     StudyLedger.at(tmp_path, "mine").save(STUDY, sources={}, planned=[])
     before = (tmp_path / "mine" / "study.json").read_bytes()
     assert main(arguments) == 2
-    assert "exists with another" in (line := capsys.readouterr().err) and "--extend" in line
+    assert "exists with other" in (line := capsys.readouterr().err) and "--extend" in line
     assert (tmp_path / "mine" / "study.json").read_bytes() == before
 
 

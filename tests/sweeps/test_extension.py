@@ -56,5 +56,5 @@ def test_another_setting_is_refused_in_one_line_and_nothing_is_written(
     before = files()
     assert main(["--storage", str(stored), "--study", "s", "--extend", f"--{setting}", value]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"error: --extend adds to the axes of a study; 's' has another {setting}"
+    assert line == f"error: --extend adds to the axes of a study; 's' has other {setting}"
     assert files() == before

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from dataset_trees_h import fashion_mnist, opened, refused, served, sizes
 from torchvision.datasets import FashionMNIST
 
-from lejepa_core.datasets.fashion_mnist import CHECKSUMS, DEBIAN, READERS, fashion_mnist_reader
+from lejepa_core.datasets.fashion_mnist import CHECKSUMS, DEBIAN, READERS, SPECS, fashion_mnist_reader
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.errors import DataError
 
@@ -124,3 +125,8 @@ def test_unreachable_mirror_is_one_line(tmp_path: Path) -> None:
 def test_getting_what_is_there_fetches_nothing(real: ImageDataset, tmp_path: Path) -> None:
     READER.download(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_registry_says_of_probes_reaches_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lejepa_core.datasets.fashion_mnist.SPECS", (replace(SPECS[0], probe_per_class=7),))
+    assert fashion_mnist_reader().source(tmp_path, 32).probe_per_class == 7

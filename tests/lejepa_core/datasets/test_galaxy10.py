@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -119,3 +120,8 @@ def test_download_is_kept_if_its_checksum_is_right(root: Path, tmp_path: Path) -
 def test_unreachable_server_is_one_line(root: Path) -> None:
     with pytest.raises(DataError, match=f"was not downloaded .*, or put http://127.0.0.1:9/ in {root / 'galaxy10'}"):
         galaxy10_reader(url="http://127.0.0.1:9/").download(root)
+
+
+def test_what_the_registry_says_of_probes_reaches_the_source(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lejepa_core.datasets.galaxy10.SPECS", (replace(SPECS[0], probe_per_class=7),))
+    assert write(root, *galaxies()).source(root, 32).probe_per_class == 7

@@ -12,6 +12,7 @@ from datasets import ClassLabel, Dataset, Features, Image, Value
 from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.errors import DataError
+from sweeps.planning import absolute
 
 NAMES = ["ant", "bee", "cat"]
 LABELLED = Features({"image": Image(), "label": ClassLabel(names=NAMES), "id": Value("int64")})
@@ -179,3 +180,15 @@ def test_offline_is_one_line_that_says_what_to_do(root: Path, monkeypatch: pytes
     message = refused("hf:someone/pets", root)
     assert message.startswith("hf:someone/pets was not fetched to") and "copy that folder here" in message
     assert all(path.name.startswith(".") for path in (root / "hf").iterdir())
+
+
+def test_a_folder_named_from_here_is_found_from_elsewhere(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "sets" / "pets", {"train": rows(30, 1)})
+    monkeypatch.chdir(tmp_path)
+    download_hub("hf:sets/pets", root)
+    source = absolute("hf:sets/pets")
+    monkeypatch.chdir("/")
+    check_hub(source, root, labelled=True)
+    assert absolute("hf:user/set:plain") == "hf:user/set:plain"

@@ -162,3 +162,16 @@ def test_absent_set_says_what_to_do(root: Path, tmp_path: Path) -> None:
 
 def test_gated_sets_are_not_downloaded() -> None:
     assert {name for name, reader in READERS.items() if reader.download} == {"imagenette", "imagenet10"}
+
+
+def test_what_the_registry_says_of_images_reaches_the_source(root: Path) -> None:
+    tree_of(root)
+    classes, tree = len(IMAGENETTE), TREES["imagenette"]
+    spec = replace(SPEC["imagenette"], images={"test": classes * VAL}, photographic=False, probe_per_class=7)
+    source = tree_reader(spec, replace(tree, train=classes * TRAIN, val_per_class=1)).source(root, 32)
+    assert (source.photographic, source.probe_per_class) == (False, 7)
+
+
+def test_a_probe_of_all_of_imagenet_is_of_some_of_its_images() -> None:
+    assert {name for name, spec in SPEC.items() if spec.probe_per_class} == {"imagenet1k"}
+    assert SPEC["imagenet1k"].uses["probe training"].startswith("100 of each class")

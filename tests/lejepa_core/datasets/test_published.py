@@ -1,5 +1,6 @@
 """Published data sets in their own on-disk layout, against torchvision and against known pixels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dataset_trees
@@ -12,6 +13,7 @@ from lejepa_core.datasets import ImageDataset
 from lejepa_core.datasets.cache import cached
 from lejepa_core.errors import DataError
 
+MODULES = {"cifar10": "cifar", "cifar100": "cifar"}
 GUARDED = tuple(name for name in (*PHOTOGRAPHS, *ARRAYS) if name not in ("eurosat", "caltech101"))
 
 
@@ -72,6 +74,18 @@ def test_splits_have_the_sizes_that_the_registry_promises(
     assert {split: len(indices) for split, indices in data.splits.items()} == spec.images
     for split, indices in data.splits.items():
         assert set(np.bincount(data.labels[indices], minlength=spec.classes)) == {spec.images[split] // spec.classes}
+
+
+@pytest.mark.parametrize("name", [*PHOTOGRAPHS, *ARRAYS])
+def test_what_the_registry_says_of_images_reaches_the_source(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(dataset_trees.DATASETS[name], flip=False, photographic=False, probe_per_class=7)
+    monkeypatch.setattr(dataset_trees, "DATASETS", {**dataset_trees.DATASETS, name: spec})
+    monkeypatch.setattr(f"lejepa_core.datasets.{MODULES.get(name, name)}.SPECS", (spec,))
+    tree = dataset_trees.build(name, tmp_path)
+    source = tree.reader.source(tree.root, 32)
+    assert (source.flip, source.photographic, source.probe_per_class) == (False, False, 7)
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)

@@ -8,11 +8,12 @@ import pytest
 from dataset_trees import ARRAYS, PHOTOGRAPHS
 from torchvision import datasets
 
-from lejepa_core.datasets import DATASETS, check_dataset, download_dataset, load_dataset
+from lejepa_core.datasets import DATASETS, check_dataset, default_data_root, download_dataset, load_dataset
 from lejepa_core.datasets.aircraft import _ARCHIVES as AIRCRAFT
 from lejepa_core.datasets.cifar import _ARCHIVES as CIFAR
 from lejepa_core.datasets.cifar import CHECKSUMS as CIFAR_CHECKSUMS
 from lejepa_core.datasets.dtd import _ARCHIVES as DTD
+from lejepa_core.datasets.fashion_mnist import DEBIAN
 from lejepa_core.datasets.flowers102 import _ARCHIVES as FLOWERS
 from lejepa_core.datasets.flowers102 import CHECKSUMS as FLOWERS_CHECKSUMS
 from lejepa_core.datasets.food101 import _ARCHIVES as FOOD
@@ -57,6 +58,17 @@ def test_environment_names_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LEJEPA_DATA_ROOT", str(tmp_path / "somewhere"))
     with pytest.raises(DataError, match=f"not in {tmp_path}/somewhere "):
         check_dataset("dtd")
+
+
+def test_the_root_is_the_same_in_every_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEJEPA_DATA_ROOT", "data")
+    monkeypatch.chdir(tmp_path)
+    assert default_data_root() == tmp_path / "data"
+
+
+def test_a_set_that_is_elsewhere_is_said_to_be_there(tmp_path: Path) -> None:
+    assert DEBIAN.is_dir()
+    assert download_dataset("fashion-mnist", tmp_path) == DEBIAN
 
 
 def test_set_without_a_link_says_what_to_put_where(tmp_path: Path) -> None:

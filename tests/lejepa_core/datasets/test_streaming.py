@@ -163,6 +163,26 @@ def test_splits_may_be_carved_by_name(folder: Path) -> None:
     assert by_content.glance(0).digest == by_content.glance(1).digest
 
 
+def test_names_spare_reading_the_files(tmp_path: Path) -> None:
+    files = [(f"{i}.bmp", "a", "train") for i in range(32)]
+    for name, *_ in files:
+        Image.fromarray(np.zeros((200, 200, 3), dtype=np.uint8)).save(tmp_path / name)
+
+    def bytes_read(by_name: bool) -> int:
+        items = lazy_files(tmp_path, files, image_size=32, by_name=by_name)
+        before = _read_so_far()
+        for place in range(len(files)):
+            items.glance(place)
+        return _read_so_far() - before
+
+    assert bytes_read(by_name=False) - bytes_read(by_name=True) > 0.8 * len(files) * HEAD
+
+
+def _read_so_far() -> int:
+    """Bytes that this process has asked the system for."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 def virtual(decoded: int, n: int = 1000) -> Source:
     """Grey images that need no files; each is said to take so many bytes."""
     items = LazyItems(

@@ -20,6 +20,7 @@ from dashboards.figures.accuracy import accuracy_data, draw_accuracy
 from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.terms import draw_terms, terms_data
+from dashboards.floor import floor_words
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics import CELL
 from dashboards.summary import Json, numbers
@@ -91,6 +92,7 @@ def render(results: Results, summary: Json) -> str:
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         study=results.study,
         grid=not results.searched,
+        floor=floor_words(results.pretrained),
         settings={name: _setting(value) for name, value in sorted(results.config.items())},
         figures=_figures(results, summary),
         architectures=_legend(results.trials),
@@ -106,16 +108,16 @@ def render(results: Results, summary: Json) -> str:
 
 
 def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
-    trials = results.trials
+    trials, floor = results.trials, floor_words(results.pretrained)
     figures = {
-        "accuracy": _panels(draw_accuracy(p) for p in accuracy_data(trials, results.searched)),
+        "accuracy": _panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
         "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
         "terms": _panels(
             draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]), results.regularizer)
         ),
         "regret": [],
         "transfer": _panels(
-            draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"))
+            draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"), floor)
             for view in views(results)
             for panel in accuracy_data(view.trials, results.searched)
         ),

@@ -71,6 +71,11 @@ class Results:
         return regularizer_label(str(self.config.get("regularizer", SIGREG)))
 
     @property
+    def pretrained(self) -> bool:
+        """Whether the backbones began with weights of the hub."""
+        return bool(self.config.get("pretrained"))
+
+    @property
     def searched(self) -> bool:
         """Whether λ was sampled adaptively (so the trials are no design) instead of on a grid."""
         return self.config.get("search", "grid") != "grid"

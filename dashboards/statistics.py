@@ -58,8 +58,8 @@ def score(trials: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The same rows with four more columns: `val` and `test` (linear top-1; chance if diverged, missing
-        if not finished), `loss` (last epoch's mean; +inf if diverged) and `floor` (a randomly initialised
-        backbone's linear test top-1 for that cell and seed, or for the cell when that seed has none).
+        if not finished), `loss` (last epoch's mean; +inf if diverged) and `floor` (linear test top-1 of
+        the backbone before training, for that cell and seed, or for the cell when that seed has none).
     """
     measured = trials["outcome"].isin(MEASURED)
     diverged = trials["outcome"] == "diverged"

@@ -56,6 +56,7 @@ def numbers(results: Results) -> Json:
         {
             "name": results.name,
             "search": str(results.config.get("search", "grid")),
+            "pretrained": results.pretrained,
             "labelled_datasets": list(with_labels),
             "unlabelled_datasets": unlabelled(scored),
             "counts": _counts(results),
@@ -105,7 +106,7 @@ def _lambdas(trials: pd.DataFrame) -> Json:
 
 
 def _gain(points: pd.DataFrame) -> Json | None:
-    """Test accuracy at the chosen λ above the randomly initialised backbone."""
+    """Test accuracy at the chosen λ above that of the backbone before training."""
     cells = choose(points).dropna(subset=["floor"])
     if not len(cells):
         return None

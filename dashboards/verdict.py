@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dashboards.floor import floor_words
 from dashboards.summary import Json
 
 MISSING = ("pending", "stopped", "oom", "timeout", "error")
@@ -43,9 +44,9 @@ def _gain(numbers: Json) -> str:
     if gain is None:
         best = [cell["test"] for cell in numbers["cells"]]
         return f"the λ chosen on validation reaches {sum(best) / len(best):.1%} on test (no floor was measured)"
-    points = gain["mean_points"]
-    does = f"beats a randomly initialised backbone by {points:.1f}" if points >= 0 else f"stays {-points:.1f}"
-    what = "points" if points >= 0 else "points below a randomly initialised backbone"
+    points, floor = gain["mean_points"], floor_words(numbers["pretrained"]).backbone
+    does = f"beats {floor} by {points:.1f}" if points >= 0 else f"stays {-points:.1f}"
+    what = "points" if points >= 0 else f"points below {floor}"
     subject = "the model" if len(numbers["lambdas"]["values"]) == 1 else "the λ chosen on validation"
     return f"{subject} {does} {what} on test ({interval(numbers)})"
 
@@ -127,7 +128,7 @@ def key_figures(numbers: Json) -> list[KeyFigure]:
         figures.append(
             KeyFigure(
                 value=f"{sign}{signed(gain['mean_points'])} pts",
-                label="over random initialisation",
+                label=f"over {floor_words(numbers['pretrained']).label}",
                 detail=interval(numbers),
             )
         )

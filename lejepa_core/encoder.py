@@ -1,7 +1,7 @@
 """A timm backbone with LeJEPA's projector on top."""
 
 # V views, N samples, C channels (3), S side, F features, D dims
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -84,6 +84,30 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
             memory_format=torch.channels_last if spec.channels_last else torch.contiguous_format,
         )
     return encoder.to(getattr(torch, settings.precision))
+
+
+def distinct_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The state of a module with each tensor once, under its first name, as safetensors wants it."""
+    tied = _tied_names(module)
+    return {name: tensor.contiguous() for name, tensor in module.state_dict().items() if name not in tied}
+
+
+def load_distinct_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load what `distinct_weights` gave.
+
+    Raises:
+        RuntimeError: If a name is missing that is not a further one of a tensor, or if one is unknown.
+    """
+    further = {name: weights[first] for name, first in _tied_names(module).items() if first in weights}
+    module.load_state_dict({**weights, **further})
+
+
+def _tied_names(module: nn.Module) -> dict[str, str]:
+    """Further name of a tensor that a module holds several times -> its first name."""
+    first: dict[int, str] = {}
+    # Without keep_vars every entry is a tensor of its own.
+    held = module.state_dict(keep_vars=True).items()
+    return {name: known for name, tensor in held if (known := first.setdefault(id(tensor), name)) != name}
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ import torch
 import tyro
 
 from dashboards.report import write_report
-from lejepa_core.architectures import select_architectures
+from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
@@ -179,7 +179,11 @@ def _with_names(arguments: Arguments, stored: StoredStudy | None) -> Arguments:
         return arguments
     shared = stored.config.shared if stored else RECIPES[arguments.preset]().shared
     size = arguments.image_size or int(shared["image_size"])
-    return replace(arguments, architectures=select_architectures(arguments.architectures, size))
+    pretrained = arguments.pretrained or bool(shared.get("pretrained"))
+    names = select_architectures(arguments.architectures, size, pretrained=pretrained)
+    for note in size_notes(arguments.architectures, size, pretrained=pretrained):
+        LOG.warning("%s", note)
+    return replace(arguments, architectures=names)
 
 
 def _axes(arguments: Arguments) -> Axes:

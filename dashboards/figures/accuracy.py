@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures import style
+from dashboards.floor import FloorWords
 from dashboards.statistics import at_best_settings, labelled, pooled_intervals, score
 
 CROWDED = 8
@@ -48,7 +49,7 @@ class Line:
     """By λ; empty when λ was searched."""
     points: tuple[Point, ...]
     floor: float | None
-    """Accuracy of the randomly initialised backbone."""
+    """Accuracy of the backbone before training."""
     seeds: int
     """Seeds that were started anywhere on this line: what n should be."""
 
@@ -145,7 +146,7 @@ def _means(points: pd.DataFrame) -> dict[tuple[str, str], tuple[Mean, ...]]:
     return {cell: tuple(means) for cell, means in found.items()}
 
 
-def draw_accuracy(panel: AccuracyPanel) -> go.Figure:
+def draw_accuracy(panel: AccuracyPanel, floor: FloorWords) -> go.Figure:
     """Draw one panel; the page lays panels side by side or below each other."""
     axis = style.lambda_axis(panel.lambdas)
     figure = style.base_figure(370, title=style.titled(panel.title), xaxis=style.lambda_layout(axis))
@@ -162,7 +163,7 @@ def draw_accuracy(panel: AccuracyPanel) -> go.Figure:
     for place, line in enumerate(panel.lines):
         # Side by side within a λ, so that the architectures' points do not hide each other.
         shift = (place - (len(panel.lines) - 1) / 2) * step
-        _draw_line(figure, line, axis, shift)
+        _draw_line(figure, line, axis, shift, floor.label)
     return figure
 
 
@@ -175,13 +176,13 @@ def _level(figure: go.Figure, value: float, label: str, colour: str, dash: str) 
         )  # fmt: skip
 
 
-def _draw_line(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: float) -> None:
+def _draw_line(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: float, floor: str) -> None:
     colour, group = style.colour(line.index), line.architecture
     name = style.safe(line.architecture)
     if line.floor is not None:
         figure.add_scatter(
             x=list(axis.span), y=[line.floor] * 2, mode="lines", legendgroup=group, hoverinfo="text",
-            text=f"{name}: random initialisation {line.floor:.1%}",
+            text=f"{name}: {floor} {line.floor:.1%}",
             line={"color": style.faded(colour, 0.75), "width": 1.4, "dash": "dot"},
         )  # fmt: skip
     for outcome, points in _by_outcome(line.points).items():

@@ -2,7 +2,7 @@
 
 from lejepa_core.architectures.families import OPTIMISERS
 from lejepa_core.architectures.registry import ARCHITECTURES, TIMM_PREFIX, check_size, find_architecture, local_size
-from lejepa_core.architectures.select import select_architectures
+from lejepa_core.architectures.select import select_architectures, size_notes
 from lejepa_core.architectures.spec import ArchitectureSpec, OptimiserDefaults
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "find_architecture",
     "local_size",
     "select_architectures",
+    "size_notes",
 ]

@@ -50,8 +50,9 @@ def _without_dropout(network: nn.Module) -> nn.Module:
 
 def _pretrained(spec: ArchitectureSpec, size: int) -> nn.Module:
     known = timm.get_pretrained_cfg(spec.timm_name)
-    if not spec.pretrained or known is None or not known.hf_hub_id:
-        options = "" if spec.pretrained else " with other options"
+    published = known is not None and bool(known.hf_hub_id)
+    if known is None or not spec.pretrained or not published:
+        options = " with other options" if published else ""
         raise SettingError(
             f"--pretrained came, {spec.timm_name}{options} has no weights on the hub; choose another architecture, or "
             "leave out --pretrained"

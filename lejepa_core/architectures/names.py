@@ -128,3 +128,35 @@ FURTHER: Final[Names] = {
     "xcit": ("xcit_nano_12_p16_224",),
 }  # fmt: skip
 """Further families, by their smaller members."""
+
+COPIES: Final[Mapping[str, str]] = {
+    "deit_tiny_patch16_224": "vit_tiny_patch16_224",
+    "efficientnet_el_pruned": "efficientnet_el",
+    "efficientnet_es_pruned": "efficientnet_es",
+    "levit_conv_128": "levit_128",
+    "levit_conv_128s": "levit_128s",
+    "levit_conv_192": "levit_192",
+    "levit_conv_256": "levit_256",
+    "vit_small_p16": "vit_small_patch16_224",
+    "vit_tiny_p16": "vit_tiny_patch16_224",
+    "vit_tiny_patch16_384": "vit_tiny_patch16_224",
+    "vit_tiny_r_s16_p8_384": "vit_tiny_r_s16_p8_224",
+}
+"""Entry -> the entry that is the same network: equal weights from a seed, equal embeddings but for rounding.
+
+timm tells them apart by the image size or the weights of the hub, and the levit_conv_* compute in another order.
+"""
+
+WITHOUT_WEIGHTS: Final = (
+    "coatnet_micro", "coatnet_pico_rw_224", "convnext_atto_rms", "cs3darknet_s", "dpn48b", "efficientnet_b0_g16_evos",
+    "efficientnet_b0_g8_gn", "efficientnet_b0_gn", "efficientnet_b3_g8_gn", "efficientnet_b3_gn",
+    "efficientnet_blur_b0", "efficientnet_cc_b0_4e", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3",
+    "efficientnet_lite4", "efficientnet_x_b3", "ese_vovnet19b_slim_dw", "gcvit_xxtiny", "ghostnet_050",
+    "gmlp_ti16_224", "legacy_seresnet18", "mambaout_micro", "maxvit_micro", "maxvit_pico_rw_256", "mixer_s32_224",
+    "mobilenet_edgetpu_100", "mobilenet_edgetpu_v2_l", "mobilenet_edgetpu_v2_s", "mobilenet_edgetpu_v2_xs",
+    "mobilenetv2_035", "mobilenetv2_075", "mobilenetv3_large_075", "mobilenetv4_conv_aa_medium",
+    "mobilenetv4_conv_small_035", "mobilenetv4_hybrid_medium_075", "nest_tiny", "nf_regnet_b0", "nf_resnet26",
+    "resnetblur18", "seresnet18", "starnet_s050", "vit_giant_patch14_224", "vit_gigantic_patch14_224",
+    "vit_huge_patch14_gap_224", "vit_large_patch14_224",
+)  # fmt: skip
+"""Entries that are as timm has them, and that the hub has no weights of."""

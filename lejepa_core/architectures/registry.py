@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from lejepa_core.architectures.families import FAMILIES
 from lejepa_core.architectures.measurements import Measurement, read_measurements
-from lejepa_core.architectures.names import FURTHER, PAPER, REFERENCE
+from lejepa_core.architectures.names import COPIES, FURTHER, PAPER, REFERENCE, WITHOUT_WEIGHTS
 from lejepa_core.architectures.spec import ArchitectureSpec, Variant
 from lejepa_core.architectures.variants import PADDED, SMALLEST, VARIANTS
 from lejepa_core.errors import SettingError, UnknownNameError
@@ -34,7 +34,8 @@ def _spec(name: str, entry: Variant, measured: Measurement) -> ArchitectureSpec:
         timm_name=entry.timm_name,
         options={**family.options, **padding, **entry.options},
         channels_last=family.channels_last,
-        pretrained=not entry.resized,
+        pretrained=not entry.resized and name not in WITHOUT_WEIGHTS,
+        same_as=COPIES.get(name, ""),
         sized=measured.sized,
         multi_size=measured.multi_size,
         min_size=measured.min_size,

@@ -24,7 +24,9 @@ class ArchitectureSpec:
     channels_last: bool = False
     """Whether convolutions run faster on channels-last tensors, as those of plain convolutional networks do."""
     pretrained: bool = False
-    """Whether its shape is that of timm's own model, so that weights of the hub can fit."""
+    """Whether the hub has weights of it."""
+    same_as: str = ""
+    """The entry whose network this one is too, under another name."""
     sized: bool = False
     """Whether it is built for one image size (img_size)."""
     multi_size: bool = True

@@ -33,6 +33,7 @@ def as_data(name: str, spec: ArchitectureSpec) -> dict[str, Any]:
         "family": spec.family,
         "group": spec.group,
         "timm": spec.timm_name,
+        "same_as": spec.same_as,
         "options": dict(spec.options),
         "parameters": spec.parameters,
         "parameters_m": spec.parameters_m,
@@ -61,6 +62,7 @@ def as_words(name: str, spec: ArchitectureSpec) -> dict[str, str]:
         "BatchNorm": "yes" if spec.batchnorm else "no",
         "ms at 32 px": "-" if spec.ms_32 is None else f"{spec.ms_32:.2f}",
         "ms at 64 px": "-" if spec.ms_64 is None else f"{spec.ms_64:.2f}",
+        "same as": spec.same_as or "-",
     }
 
 

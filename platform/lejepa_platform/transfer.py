@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lejepa_core.datasets import ImageDataset
-from lejepa_core.encoder import Encoder, build_encoder
+from lejepa_core.encoder import Encoder, build_encoder, load_distinct_weights
 from lejepa_core.errors import DataError
 from lejepa_core.transfer import Transfer, measure_transfer
 from lejepa_platform.child import describe_error
@@ -53,10 +53,11 @@ def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
     Raises:
         DataError: If the file is missing or damaged.
     """
-    encoder = build_encoder(config)
+    # Weights of the hub would be overwritten, and the hub may be out of reach by now.
+    encoder = build_encoder(replace(config, pretrained=False))
     path = ledger.path / "encoder.safetensors"
     try:
-        encoder.backbone.load_state_dict(load_file(path))
+        load_distinct_weights(encoder.backbone, load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise DataError(
             f"{path} is missing or damaged ({str(error).splitlines()[0]}); remove the trial's folder to train it again"

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from lejepa_core.datasets import ImageDataset, load_dataset
 from lejepa_core.distributed import rank, world_size
-from lejepa_core.encoder import Encoder, build_encoder
+from lejepa_core.encoder import Encoder, build_encoder, distinct_weights
 from lejepa_core.errors import DataError
 from lejepa_core.evaluate import Evaluation, chance, evaluate
 from lejepa_core.pretrain import DivergedError, loss_metrics, pretrain
@@ -156,8 +156,7 @@ def _pretrain(
 
 
 def _keep(ledger: TrialLedger, encoder: Encoder, evaluation: Evaluation, data: ImageDataset) -> None:
-    weights = {name: tensor.contiguous() for name, tensor in encoder.backbone.state_dict().items()}
-    ledger.write("encoder.safetensors", save_tensors(weights))
+    ledger.write("encoder.safetensors", save_tensors(distinct_weights(encoder.backbone)))
     if evaluation.linear is None or evaluation.knn is None or data.labels is None:
         return
     buffer = io.BytesIO()

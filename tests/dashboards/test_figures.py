@@ -6,6 +6,7 @@ from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.style import lambda_axis
 from dashboards.figures.terms import draw_terms, terms_data
+from dashboards.floor import floor_words
 from dashboards.results import read_results
 
 
@@ -43,7 +44,7 @@ def test_accuracy_data_drops_nothing(mixed):
 
 
 def test_accuracy_drawing_marks_failures_and_holes(mixed):
-    figure = draw_accuracy(accuracy_data(mixed)[0])
+    figure = draw_accuracy(accuracy_data(mixed)[0], floor_words(False))
     symbols = {trace.marker.symbol for trace in figure.data if trace.mode == "markers"}
     assert symbols == {"circle", "x-thin", "circle-open"}
     assert "n=1" in [text for trace in figure.data if trace.mode == "lines+markers+text" for text in trace.text]
@@ -53,7 +54,7 @@ def test_accuracy_drawing_marks_failures_and_holes(mixed):
 def test_a_search_has_points_but_no_means(mixed):
     (panel,) = accuracy_data(mixed, searched=True)
     assert all(line.means == () and line.points for line in panel.lines)
-    assert len(draw_accuracy(panel).data) > 0
+    assert len(draw_accuracy(panel, floor_words(False)).data) > 0
 
 
 def test_many_architectures_are_split_by_family(make_trial, write_study):
@@ -109,7 +110,7 @@ def test_the_lambda_axis_is_logarithmic_and_finds_room_for_zero():
 def test_names_are_escaped_before_plotly_reads_them(make_trial, write_study):
     trials = [make_trial("<a href='x'>", "<b>d</b>", lam, val=0.5, test=0.5) for lam in (0.1, 0.2)]
     table = read_results(write_study(trials)).trials
-    figures = [draw_accuracy(accuracy_data(table)[0]), draw_proxy(proxy_data(table)[0])]
+    figures = [draw_accuracy(accuracy_data(table)[0], floor_words(False)), draw_proxy(proxy_data(table)[0])]
     for figure in [*figures, draw_regret(regret_data(table))]:
         figure.update_traces(legendgroup=None)
         text = figure.to_json()

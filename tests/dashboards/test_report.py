@@ -193,3 +193,21 @@ def test_screenshots_are_drawn_in_both_schemes(study: Path, tmp_path: Path, sche
     colours = {colour: n for n, colour in image.getcolors(maxcolors=1 << 24)}
     assert len(colours) > 200
     assert colours.get((0x2F, 0x7F, 0xC1), 0) > 50  # the first line of the first figure
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_the_floor_of_a_pretrained_study_is_not_called_random(make_trial, write_study, pretrained):
+    trials = [
+        make_trial("x", "d", lam, seed, val=0.6, test=0.6 + 0.01 * seed, floor=0.4)
+        for lam in (0.1, 0.2)
+        for seed in (0, 1)
+    ]
+    folder = write_study(trials, config={"pretrained": True} if pretrained else {})
+    summary = write_report(folder)
+    page = Page((folder / "report.html").read_text())
+    shown = page.text + "".join(script for script in page.scripts if '"data"' in script[:20])
+    assert ("beats the backbone before training by" in summary["verdict"]) == pretrained
+    assert ("over the backbone before training" in shown) == pretrained
+    assert ("the same backbone, before training" in shown) == pretrained
+    assert ("x: the backbone before training 40.0%" in shown) == pretrained
+    assert ("random" not in shown) == pretrained

@@ -19,6 +19,8 @@ def test_json_holds_every_entry_and_its_figures(capsys: pytest.CaptureFixture[st
     assert len(rows) >= 120
     assert len({row["family"] for row in rows}) >= 30
     (row,) = (row for row in rows if row["name"] == "resnet18")
+    copies = {row["name"]: row["same_as"] for row in rows if row["same_as"]}
+    assert copies["levit_conv_128"] == "levit_128"
     assert row["features"] == 512 and row["multi_crop"] and row["batchnorm"] and row["parameters"] == 11_176_512
 
 

@@ -10,22 +10,25 @@ import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from toys import TRIAL, write_folder
+from toys import TRIAL, stripes_task, write_folder
 
 from lejepa_core.architectures import ARCHITECTURES
 from lejepa_core.datasets import ImageDataset, load_dataset
 from lejepa_core.errors import DataError
 from lejepa_core.evaluate import NEIGHBOURS, REGULARISATION, TEMPERATURE
 from lejepa_core.views import plain_view
+from lejepa_platform.config import TrialConfig
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger, TransferResult, TrialLedger
 from lejepa_platform.run import run_task
 from lejepa_platform.task import TrialTask
+from lejepa_platform.transfer import load_encoder
+from lejepa_platform.trial import run_trial
 
 SIZE = 16
 
@@ -158,6 +161,27 @@ def test_a_damaged_encoder_is_named(folder: Path, tmp_path: Path) -> None:
     (trials / "encoder.safetensors").write_bytes(b"none")
     with pytest.raises(DataError, match="remove the trial's folder to train it again"):
         run_task(replace(task, study=str(tmp_path / "study")))
+
+
+def test_an_encoder_with_tied_weights_is_kept_and_loaded_and_still_refused_when_others_lack(tmp_path: Path) -> None:
+    task = stripes_task(tmp_path, architecture="coat_lite_tiny", family="hybrid")
+    run_trial(task)
+    config, path = TrialConfig.from_flat(task.config), task.ledger.path / "encoder.safetensors"
+    weights, state = load_file(path), load_encoder(task.ledger, config).backbone.state_dict()
+    assert len(weights) < len(state)
+    assert all(torch.equal(state[name], tensor) for name, tensor in weights.items())
+    save_file({name: tensor for name, tensor in weights.items() if name != min(weights)}, path)
+    with pytest.raises(DataError, match="missing or damaged"):
+        load_encoder(task.ledger, config)
+
+
+def test_an_encoder_that_began_with_weights_of_the_hub_is_loaded_without_the_hub(folder: Path) -> None:
+    # resnet10t_w32 has no weights there: asking for them would be refused.
+    task = begin(folder)
+    config = replace(TrialConfig.from_flat(task.config), pretrained=True)
+    held = load_file(task.ledger.path / "encoder.safetensors")
+    found = load_encoder(task.ledger, config).backbone.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in held.items())
 
 
 @pytest.mark.parametrize(("seed", "outcome"), [(faults.KILLED, "oom"), (faults.HUNG, "timeout")])

@@ -1,15 +1,17 @@
 """Every architecture of the registry is built and, below 20 million parameters, trained for a step. Minutes long."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import pytest
 import timm
 import torch
+from safetensors.torch import load, save
 
 from lejepa_core.architectures import ARCHITECTURES, ArchitectureSpec, local_size
 from lejepa_core.architectures.measure import Unbuilt
 from lejepa_core.architectures.measurements import TABLE
-from lejepa_core.encoder import Encoder, build_encoder
+from lejepa_core.encoder import Encoder, build_encoder, distinct_weights, load_distinct_weights
 from lejepa_core.objective import LeJEPALoss
 from lejepa_core.settings import PretrainSettings
 from lejepa_core.sigreg import SIGReg
@@ -72,6 +74,17 @@ def test_embeds(built: Built) -> None:
         embeddings = built.encoder.eval().embed(built.views[0][0])
     assert embeddings.shape == (4, built.spec.features)
     assert embeddings.isfinite().all()
+
+
+def test_is_saved_and_loaded(built: Built) -> None:
+    backbone = built.encoder.backbone
+    other = deepcopy(backbone)
+    with torch.no_grad():
+        for tensor in other.state_dict().values():
+            tensor.zero_()
+    load_distinct_weights(other, load(save(distinct_weights(backbone))))
+    wanted = backbone.state_dict()
+    assert [name for name, tensor in other.state_dict().items() if not torch.equal(tensor, wanted[name])] == []
 
 
 def test_timm_has_not_moved() -> None:

@@ -6,8 +6,16 @@ from collections import Counter
 
 import pytest
 
-from lejepa_core.architectures import ARCHITECTURES, OPTIMISERS, check_size, local_size, select_architectures
-from lejepa_core.architectures.names import FURTHER, PAPER, REFERENCE
+from lejepa_core.architectures import (
+    ARCHITECTURES,
+    OPTIMISERS,
+    check_size,
+    local_size,
+    select_architectures,
+    size_notes,
+)
+from lejepa_core.architectures.names import COPIES, FURTHER, PAPER, REFERENCE
+from lejepa_core.architectures.select import SIZES
 from lejepa_core.architectures.variants import VARIANTS
 from lejepa_core.errors import SettingError, UnknownNameError
 
@@ -101,7 +109,7 @@ def test_cost_grows_with_the_size_and_is_what_was_timed() -> None:
 
 def test_patterns_stand_for_names_that_take_the_size() -> None:
     levits = select_architectures(["levit*", "levit_128"], 64)
-    assert levits == tuple(name for name in ARCHITECTURES if name.startswith("levit"))
+    assert levits == ("levit_128", "levit_128s", "levit_192", "levit_256")
     assert "vit_tiny_p16" not in select_architectures(["vit_*"], 72)
     plain = ("resnet18", "timm:resnet34", "resnet18")
     assert select_architectures(plain, 64) == plain
@@ -114,9 +122,38 @@ def test_the_cheapest_are_sorted_by_cost() -> None:
     costs = [ARCHITECTURES[name].milliseconds(32) for name in names]
     assert len(set(names)) == 64
     assert costs == sorted(costs)
-    assert "vit_tiny_patch16_224" in names and "vit_tiny_p16" not in names
-    left_out = {n for n, s in ARCHITECTURES.items() if s.ms_32 is not None} - {*names, "vit_tiny_p16"}
+    assert "vit_tiny_patch16_224" in names and not {*names} & COPIES.keys()
+    left_out = {n for n, s in ARCHITECTURES.items() if s.ms_32 is not None} - {*names, *COPIES}
     assert min(ARCHITECTURES[name].milliseconds(32) for name in left_out) >= costs[-1]
+
+
+def test_copies_are_named_in_full_or_not_at_all() -> None:
+    assert select_architectures(["levit*", "levit_conv_128"], 64)[-1] == "levit_conv_128"
+    assert all(ARCHITECTURES[first].same_as == "" for first in COPIES.values())
+    with pytest.raises(SettingError, match=r"levit_conv\* came, each of its 4 matches is a copy of another"):
+        select_architectures(["levit_conv*"], 64)
+
+
+def test_patterns_leave_out_what_has_no_weights_when_weights_are_wanted() -> None:
+    names = select_architectures(["cheapest:64", "efficientnet*"], 64, pretrained=True)
+    assert all(ARCHITECTURES[name].pretrained for name in names)
+    assert "efficientnet_b0_gn" in select_architectures(["efficientnet*"], 64) and "efficientnet_b0_gn" not in names
+    with pytest.raises(SettingError, match="without weights on the hub"):
+        select_architectures(["vit_nano*"], 64, pretrained=True)
+
+
+def test_what_a_size_leaves_out_is_told() -> None:
+    assert size_notes(["resnet18", "cheapest:3", "levit*"], 64) == []
+    (note,) = size_notes(["vit_*"], 72)
+    assert note.startswith("vit_* leaves out what does not take 72 px: ") and "vit_tiny_patch16_224" in note
+
+
+def test_a_size_that_leaves_too_few_is_named_with_the_smallest_that_works() -> None:
+    with pytest.raises(SettingError, match=r"levit\* came at 16 px.*; 32 px takes 4: --image-size 32"):
+        select_architectures(["levit*"], 16)
+    with pytest.raises(SettingError, match=r"cheapest:64 came at 16 px.* from 1 to \d+ .*; 32 px takes .*size 32"):
+        select_architectures(["cheapest:64"], 16)
+    assert all(any(spec.takes(size) for size in SIZES) for spec in ARCHITECTURES.values())
 
 
 @pytest.mark.parametrize("name", ["cheapest:", "cheapest:0", "cheapest:-1", "cheapest:9999", "cheapest:x"])

@@ -19,6 +19,7 @@ from lejepa_core.directions import Directions
 from lejepa_core.distributed import all_reduce_sum, world_size
 from lejepa_core.errors import SettingError, UnknownNameError
 from lejepa_core.kernels import compiled, native, portable
+from lejepa_core.kernels.build import MOST_KNOTS
 from lejepa_core.kernels.evaluate import evaluate_here, evaluate_over_ranks
 from lejepa_core.kernels.quadrature import Quadrature
 from lejepa_core.settings import Sampler
@@ -68,8 +69,8 @@ class SIGReg(nn.Module):
         self.draw = Directions(slices, sampler, seed)
         self.quadrature = Quadrature(knots, t_max)
         self.kernel = kernel
-        if kernel == "native" and knots > native.MOST_KNOTS + 1:
-            raise SettingError(f"kernel native and {knots} knots came, it takes at most {native.MOST_KNOTS + 1}")
+        if kernel == "native" and knots > MOST_KNOTS + 1:
+            raise SettingError(f"kernel native and {knots} knots came, it takes at most {MOST_KNOTS + 1}")
         if kernel == "native" and not native.available(self.quadrature):
             raise SettingError("kernel native came, but no C compiler works here; use kernel auto or eager")
 

@@ -9,13 +9,14 @@ import csv
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from lejepa_core.datasets.downloading import Archive, download
-from lejepa_core.datasets.folder import Listing, listing_source
+from lejepa_core.datasets.folder import Listing
+from lejepa_core.datasets.listed import photograph_source
 from lejepa_core.datasets.published import Unusable, parsing, read, read_lines, refusing
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Source
@@ -69,16 +70,7 @@ def tree_reader(spec: DatasetSpec, tree: Tree) -> Reader:
     """
 
     def source(root: Path, image_size: int) -> Source:
-        listing = _listing(spec, tree, root)
-        plain = listing_source(listing, name=spec.name, image_size=image_size, shares={})
-        return replace(
-            plain,
-            flip=spec.flip,
-            photographic=spec.photographic,
-            probe_per_class=spec.probe_per_class,
-            mean=spec.mean,
-            std=spec.std,
-        )
+        return photograph_source(spec, _listing(spec, tree, root), image_size)
 
     def check(root: Path) -> None:
         _listing(spec, tree, root)

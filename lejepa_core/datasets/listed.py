@@ -54,15 +54,7 @@ def listed_reader(
 
     def source(root: Path, image_size: int) -> Source:
         listing = Listing(root=root / folder, files=files(root), ignored=())
-        plain = listing_source(listing, name=spec.name, image_size=image_size, shares=spec.shares)
-        return replace(
-            plain,
-            flip=spec.flip,
-            photographic=spec.photographic,
-            probe_per_class=spec.probe_per_class,
-            mean=spec.mean,
-            std=spec.std,
-        )
+        return photograph_source(spec, listing, image_size)
 
     def check(root: Path) -> None:
         files(root)
@@ -71,6 +63,27 @@ def listed_reader(
         download(spec, archives, root=root, folder=folder, check=check)
 
     return Reader(source=source, check=check, download=get if archives else None)
+
+
+def photograph_source(spec: DatasetSpec, listing: Listing, image_size: int) -> Source:
+    """Describe the photographs of a published dataset.
+
+    Args:
+        spec: The dataset.
+        listing: Its files.
+        image_size: As in `folder_source`.
+
+    Returns:
+        The source.
+    """
+    return replace(
+        listing_source(listing, name=spec.name, image_size=image_size, shares=spec.shares),
+        flip=spec.flip,
+        photographic=spec.photographic,
+        probe_per_class=spec.probe_per_class,
+        mean=spec.mean,
+        std=spec.std,
+    )
 
 
 def class_folder_reader(

@@ -10,7 +10,6 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lejepa_core.kernels.build import MOST_KNOTS as MOST_KNOTS
 from lejepa_core.kernels.build import load_library
 from lejepa_core.kernels.portable import LANES
 from lejepa_core.kernels.quadrature import Quadrature

@@ -89,7 +89,7 @@ def test_settings_cannot_be_changed_under_a_module() -> None:
 
 
 @KERNELS
-def test_threads_do_not_change_a_bit(kernel: Kernel) -> None:
+def test_threads_change_no_more_than_the_rounding_of_products(kernel: Kernel) -> None:
     z = torch.randn(3, 500, 40, generator=torch.Generator().manual_seed(0))
     before, found = torch.get_num_threads(), []
     try:
@@ -102,12 +102,12 @@ def test_threads_do_not_change_a_bit(kernel: Kernel) -> None:
             found.append((value.detach(), leaf.grad))
     finally:
         torch.set_num_threads(before)
-    # torch's matrix products round differently with another number of threads, ours do not.
+    # torch's matrix products round differently with another number of threads; test_kernels holds ours to the bit.
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-7)
 
 
-def test_a_frozen_input_costs_no_gradient() -> None:
+def test_without_gradients_the_loss_needs_none() -> None:
     z = torch.randn(20, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     with torch.no_grad():
         terms = LeJEPALoss(0.1)(z[None], views_global=1, step=0)

@@ -22,7 +22,7 @@ from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.terms import draw_terms, terms_data
 from dashboards.floor import floor_words
 from dashboards.results import PENDING, Results, read_results
-from dashboards.statistics import CELL
+from dashboards.statistics.scores import CELL
 from dashboards.summary import Json, numbers
 from dashboards.transfer import views
 from dashboards.verdict import key_figures, signed, verdict, warnings

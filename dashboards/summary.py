@@ -9,9 +9,19 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dashboards.regret import Grid, Measures, Null, make_grid, mean_of, new_seed_test, nulls, observe, permute
 from dashboards.results import PENDING, Results
-from dashboards.statistics import (
+from dashboards.statistics.regret import (
+    Grid,
+    Measures,
+    Null,
+    make_grid,
+    mean_of,
+    new_seed_test,
+    nulls,
+    observe,
+    permute,
+)
+from dashboards.statistics.scores import (
     CELL,
     MEASURED,
     Interval,

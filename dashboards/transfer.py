@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from dashboards.results import Results
-from dashboards.statistics import (
+from dashboards.statistics.scores import (
     CELL,
     MEASURED,
     Interval,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboards.figures import style
 from dashboards.floor import FloorWords
-from dashboards.statistics import at_best_settings, labelled, pooled_intervals, score
+from dashboards.statistics.scores import at_best_settings, labelled, pooled_intervals, score
 
 CROWDED = 8
 """More architectures than this in one panel cannot be told apart: panels are then per family as well."""

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures import style
-from dashboards.statistics import labelled, score
+from dashboards.statistics.scores import labelled, score
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

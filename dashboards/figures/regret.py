@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures import style
-from dashboards.regret import Floats, make_grid, observe
-from dashboards.statistics import CELL, at_best_settings, labelled, score
+from dashboards.statistics.regret import Floats, make_grid, observe
+from dashboards.statistics.scores import CELL, at_best_settings, labelled, score
 
 # Both scales stop where the page's own text colour, dark or light, is still easy to read on them.
 LIGHT = [[0.0, "#f4f7fa"], [0.4, "#c2daee"], [1.0, "#6fabdb"]]

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards.figures import style
-from dashboards.statistics import CELL, MEASURED, column, pooled_intervals
+from dashboards.statistics.scores import CELL, MEASURED, column, pooled_intervals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ STUDY/trials/KEY/config.json      what the trial is
                  checkpoint/      where it can continue
                  predictions.npz  test predictions per image
                  encoder.safetensors  the pretrained backbone
+                 projector.safetensors  what stood on it in training: label-free criteria look at projections too
                  result.json      written last: the trial is finished
                  transfer.json    what that backbone is worth on other data sets; may grow later
 STUDY/floors/NAME.json            probes of untrained backbones

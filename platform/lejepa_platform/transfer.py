@@ -48,20 +48,22 @@ def evaluate_elsewhere(task: TrialTask) -> None:
 
 
 def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
-    """The encoder of a finished trial; its projector, which no probe sees, is not kept and has its initial weights.
+    """The encoder of a finished trial, backbone and projector.
 
     Raises:
-        DataError: If the file is missing or damaged.
+        DataError: If a file is missing or damaged.
     """
     # Weights of the hub would be overwritten, and the hub may be out of reach by now.
     encoder = build_encoder(replace(config, pretrained=False))
-    path = ledger.path / "encoder.safetensors"
-    try:
-        load_distinct_weights(encoder.backbone, load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise DataError(
-            f"{path} is missing or damaged ({str(error).splitlines()[0]}); remove the trial's folder to train it again"
-        ) from error
+    for module, name in ((encoder.backbone, "encoder.safetensors"), (encoder.projector, "projector.safetensors")):
+        path = ledger.path / name
+        try:
+            load_distinct_weights(module, load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            why = str(error).splitlines()[0]
+            raise DataError(
+                f"{path} is missing or damaged ({why}); remove the trial's folder to train it again"
+            ) from error
     return encoder.eval()
 
 

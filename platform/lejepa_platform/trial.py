@@ -157,6 +157,7 @@ def _pretrain(
 
 def _keep(ledger: TrialLedger, encoder: Encoder, evaluation: Evaluation, data: ImageDataset) -> None:
     ledger.write("encoder.safetensors", save_tensors(distinct_weights(encoder.backbone)))
+    ledger.write("projector.safetensors", save_tensors(distinct_weights(encoder.projector)))
     if evaluation.linear is None or evaluation.knn is None or data.labels is None:
         return
     buffer = io.BytesIO()

@@ -179,9 +179,10 @@ def test_an_encoder_that_began_with_weights_of_the_hub_is_loaded_without_the_hub
     # resnet10t_w32 has no weights there: asking for them would be refused.
     task = begin(folder)
     config = replace(TrialConfig.from_flat(task.config), pretrained=True)
-    held = load_file(task.ledger.path / "encoder.safetensors")
-    found = load_encoder(task.ledger, config).backbone.state_dict()
-    assert all(torch.equal(found[name], tensor) for name, tensor in held.items())
+    encoder = load_encoder(task.ledger, config)
+    for part, file in ((encoder.backbone, "encoder"), (encoder.projector, "projector")):
+        held, found = load_file(task.ledger.path / f"{file}.safetensors"), part.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in held.items())
 
 
 @pytest.mark.parametrize(("seed", "outcome"), [(faults.KILLED, "oom"), (faults.HUNG, "timeout")])

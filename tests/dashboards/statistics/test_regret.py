@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dashboards.regret import Grid, make_grid, measure, new_seed_test, nulls, observe, permute
 from dashboards.results import read_results
-from dashboards.statistics import at_best_settings, choose, score
+from dashboards.statistics.regret import Grid, make_grid, measure, new_seed_test, nulls, observe, permute
+from dashboards.statistics.scores import at_best_settings, choose, score
 
 LAMBDAS = np.array([0.01, 0.1, 1.0])
 

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from dashboards.results import read_results
-from dashboards.statistics import (
+from dashboards.statistics.scores import (
     agreements,
     at_best_settings,
     choose,

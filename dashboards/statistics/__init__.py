@@ -1,0 +1,1 @@
+"""What the table of trials says: pure functions of it."""

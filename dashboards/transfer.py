@@ -22,7 +22,7 @@ from dashboards.statistics.scores import (
     score,
     t_interval,
 )
-from lejepa_core.transfer import SHOTS, shots_suffix
+from lejepa_core.evaluation.transfer import SHOTS, shots_suffix
 from lejepa_platform.ledger import transfer_prefix
 
 Json = dict[str, Any]

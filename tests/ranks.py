@@ -126,7 +126,7 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
 
     import lejepa_core.pretrain as loop
     from lejepa_core.encoder import build_encoder
-    from lejepa_core.evaluate import evaluate
+    from lejepa_core.evaluation.evaluate import evaluate
     from lejepa_core.settings import PretrainSettings
 
     if world > 1:

@@ -74,7 +74,7 @@ class TransferResult:
     outcome: Outcome = "ok"
     reason: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    """As `lejepa_core.transfer` names them, and the floors as `floor/...`."""
+    """As `lejepa_core.evaluation.transfer` names them, and the floors as `floor/...`."""
     draws: dict[str, list[float]] = field(default_factory=dict)
     """Test accuracy of each few-shot draw."""
     seconds: float = 0.0

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import Encoder, build_encoder, load_distinct_weights
 from lejepa_core.errors import DataError
-from lejepa_core.transfer import Transfer, measure_transfer
+from lejepa_core.evaluation.transfer import Transfer, measure_transfer
 from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError

@@ -22,7 +22,8 @@ from lejepa_core.datasets import ImageDataset, load_dataset
 from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder, build_encoder, distinct_weights
 from lejepa_core.errors import DataError
-from lejepa_core.evaluate import Evaluation, chance, evaluate
+from lejepa_core.evaluation.evaluate import Evaluation, evaluate
+from lejepa_core.evaluation.probes import chance
 from lejepa_core.pretrain import DivergedError, loss_metrics, pretrain
 from lejepa_core.random import derive_seed
 from lejepa_core.regularizers import build_regularizer

@@ -20,7 +20,7 @@ from toys import TRIAL, stripes_task, write_folder
 from lejepa_core.architectures import ARCHITECTURES
 from lejepa_core.datasets import ImageDataset, load_dataset
 from lejepa_core.errors import DataError
-from lejepa_core.evaluate import NEIGHBOURS, REGULARISATION, TEMPERATURE
+from lejepa_core.evaluation.probes import NEIGHBOURS, REGULARISATION, TEMPERATURE
 from lejepa_core.views import plain_view
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.executors import Child, Placement

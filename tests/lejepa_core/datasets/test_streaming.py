@@ -21,7 +21,7 @@ from lejepa_core.datasets.streamed import StreamedDataset
 from lejepa_core.datasets.streaming import SCALE_SAMPLE, decoded_size, open_source
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import DataError, SettingError
-from lejepa_core.evaluate import evaluate
+from lejepa_core.evaluation.evaluate import evaluate
 from lejepa_core.pretrain import pretrain
 
 

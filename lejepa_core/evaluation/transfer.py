@@ -1,8 +1,8 @@
 """What a frozen encoder is worth on images that it was not pretrained on, for many and for few labels.
 
-Protocol: each split is embedded once; the probes of `lejepa_core.evaluate` learn from so many train images per class,
-their setting is chosen on the whole validation split, and the test split is reported. Few-shot draws belong to the
-data set, not to the encoder: all encoders learn from the same images, so that they are compared in pairs. After
+Protocol: each split is embedded once; the probes of `lejepa_core.evaluation.probes` learn from so many train images
+per class, their setting is chosen on the whole validation split, and the test split is reported. Few-shot draws belong
+to the data set, not to the encoder: all encoders learn from the same images, so that they are compared in pairs. After
 tables 2 and 3 of LeJEPA, arXiv 2511.08544.
 """
 
@@ -19,7 +19,8 @@ from torch import Tensor
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import Encoder
 from lejepa_core.errors import DataError
-from lejepa_core.evaluate import Labels, Probe, chance, embed, few_per_class, knn_probe, linear_probe
+from lejepa_core.evaluation.embedding import embed
+from lejepa_core.evaluation.probes import Labels, Probe, chance, few_per_class, knn_probe, linear_probe
 from lejepa_core.random import derive_seed
 
 SHOTS: Final = (1, 2, 5, 10, 100)

@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from toys import stripes
 
 from lejepa_core.encoder import build_encoder
-from lejepa_core.evaluate import (
+from lejepa_core.evaluation.evaluate import evaluate
+from lejepa_core.evaluation.probes import (
     NEIGHBOURS,
     REGULARISATION,
     TEMPERATURE,
     chance,
-    evaluate,
     few_per_class,
     knn_probe,
     linear_probe,

@@ -15,9 +15,9 @@ from toys import stripes
 
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import DataError
-from lejepa_core.evaluate import REGULARISATION
+from lejepa_core.evaluation.probes import REGULARISATION
+from lejepa_core.evaluation.transfer import DRAWS, SHOTS, few_shot, measure_transfer
 from lejepa_core.settings import PretrainSettings
-from lejepa_core.transfer import DRAWS, SHOTS, few_shot, measure_transfer
 from lejepa_core.views import plain_view
 
 SETTINGS = PretrainSettings(

@@ -1,0 +1,1 @@
+"""What a frozen encoder is worth, and what its embeddings look like."""

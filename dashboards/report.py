@@ -17,19 +17,25 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.figures import style
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
+from dashboards.figures.cost import cost_data, draw_cost
+from dashboards.figures.curves import curves_data, draw_curves
+from dashboards.figures.parallel import draw_parallel, parallel_data
 from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.terms import draw_terms, terms_data
 from dashboards.floor import floor_words
 from dashboards.results import PENDING, Results, read_results
-from dashboards.statistics.scores import CELL
+from dashboards.statistics.scores import CELL, at_best_settings, score
 from dashboards.summary import Json, numbers
 from dashboards.transfer import views
 from dashboards.verdict import key_figures, signed, verdict, warnings
 from lejepa_platform.ledger import StudyLedger, transfer_prefix
 from lejepa_platform.storage import write_bytes, write_json
+from lejepa_platform.tracking import run_links, tracking_uri
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+LOCAL_PAGES: Final = "http://127.0.0.1:5000/"
+"""Where `lejepa ui` serves a tracking store that is a file."""
 TRIAL_COLUMNS: Final = {
     "architecture": "architecture",
     "dataset": "data set",
@@ -61,8 +67,12 @@ def summarise(results: Results) -> Json:
     return {"verdict": verdict(found), "warnings": warnings(found), **found, "notes": list(results.notes)}
 
 
-def write_report(study: Path) -> Json:
+def write_report(study: Path, tracking: str | None = None) -> Json:
     """Write `summary.json` and `report.html` into a study folder, each replaced in one step.
+
+    Args:
+        study: The folder that holds `study.json`.
+        tracking: MLflow tracking store that points and rows are linked to; None = the one beside the study.
 
     Returns:
         The summary.
@@ -73,14 +83,29 @@ def write_report(study: Path) -> Json:
     """
     results = read_results(study)
     summary = summarise(results)
-    page = render(results, summary)
+    page = render(results, summary, study, _links(study, tracking))
     write_json(study / "summary.json", summary)
     write_bytes(study / "report.html", page.encode())
     return summary
 
 
-def render(results: Results, summary: Json) -> str:
-    """The page as HTML."""
+def _links(study: Path, tracking: str | None) -> Json:
+    """Where MLflow's pages show each trial: an address, and what stands behind it by trial key."""
+    uri = tracking or tracking_uri(None, study.parent)
+    server = uri if uri.startswith(("http://", "https://")) else LOCAL_PAGES
+    return {"base": f"{server.rstrip('/')}/", "runs": run_links(StudyLedger(study), uri)}
+
+
+def render(results: Results, summary: Json, study: Path | None = None, links: Json | None = None) -> str:
+    """The page as HTML.
+
+    Args:
+        results: From `read_results`.
+        summary: From `summarise`.
+        study: The study's folder, if it is here: training curves are read from it.
+        links: `base` and `runs`: where MLflow shows each trial.
+    """
+    links = links or {"base": LOCAL_PAGES, "runs": {}}
     columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
@@ -94,7 +119,10 @@ def render(results: Results, summary: Json) -> str:
         grid=not results.searched,
         floor=floor_words(results.pretrained),
         settings={name: _setting(value) for name, value in sorted(results.config.items())},
-        figures=_figures(results, summary),
+        figures=_figures(results, summary, study),
+        links=links,
+        local_pages=LOCAL_PAGES,
+        links_json=_script(json.dumps(links)),
         architectures=_legend(results.trials),
         failures=_failures(results.trials),
         pending=summary["counts"].get(PENDING, 0),
@@ -107,8 +135,11 @@ def render(results: Results, summary: Json) -> str:
     )
 
 
-def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
+def _figures(results: Results, summary: Json, study: Path | None) -> dict[str, list[Markup]]:
     trials, floor = results.trials, floor_words(results.pretrained)
+    parallel, lambdas = parallel_data(trials), summary["lambdas"]["values"]
+    scored = score(trials)
+    points = scored if results.searched else at_best_settings(scored)
     figures = {
         "accuracy": _panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
         "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
@@ -121,6 +152,9 @@ def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
             for view in views(results)
             for panel in accuracy_data(view.trials, results.searched)
         ),
+        "cost": _panels(draw_cost(panel) for panel in cost_data(points)),
+        "parallel": _panels([draw_parallel(parallel)] if parallel else []),
+        "curves": _panels(draw_curves(panel, lambdas) for panel in (curves_data(study, trials) if study else ())),
     }
     if len(summary["regret_per_lambda"]) > 1:
         figures["regret"] = _panels([draw_regret(regret_data(trials))])
@@ -128,8 +162,12 @@ def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
 
 
 def _panels(figures: Iterable[go.Figure]) -> list[Markup]:
+    return [_script(figure.to_json()) for figure in figures]
+
+
+def _script(text: str) -> Markup:
     # Inside <script> only "<" can end the element early; names come from folders.
-    return [Markup(figure.to_json().replace("<", "\\u003c")) for figure in figures]
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _legend(trials: pd.DataFrame) -> list[Json]:

@@ -105,6 +105,8 @@ class Arguments:
     """Trials at once; by default as many as fit."""
     trial_timeout: float | None = None
     """Seconds that a trial may take."""
+    max_hours: float | None = None
+    """Hours that the study may take: what would end later is left for the next run of the same command."""
     checkpoint_seconds: float = 5.0
     """Least time between a trial's checkpoints."""
     study: str | None = None
@@ -281,6 +283,7 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
         max_concurrent=arguments.max_concurrent,
         address=arguments.address,
         time_limit=arguments.trial_timeout,
+        max_seconds=None if arguments.max_hours is None else 3600 * arguments.max_hours,
         checkpoint_seconds=arguments.checkpoint_seconds,
         retry_failed=arguments.retry_failed,
     )
@@ -289,7 +292,7 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
 def _execute(plan: Plan, execution: Execution) -> int:
     _announce(plan, StudyLedger.at(execution.storage, plan.config.name))
     ledger = run_study(plan.config, execution, notes=plan.notes)
-    summary = write_report(ledger.path)
+    summary = write_report(ledger.path, execution.tracking_uri)
     _attach(ledger, execution)
     print(f"\n{summary['verdict']}\n")
     print(f"report   {ledger.path / 'report.html'}")

@@ -77,7 +77,7 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> Non
         )
     settings = _pretraining(recipe)
     for name, lambda_ in product(recipe.architectures, recipe.lambdas):
-        for rate, decay in _optimisers(recipe, name):
+        for rate, decay in optimisers(recipe, name):
             PretrainSettings(
                 architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=max(recipe.seeds),
                 **settings,
@@ -169,7 +169,7 @@ def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, na
         datasets=tuple(dataset.name for dataset in images),
         fingerprints={dataset.name: dataset.fingerprint for dataset in images},
         lambdas=tuple(sorted(recipe.lambdas)),
-        optimisers={name: _optimisers(recipe, name) for name in recipe.architectures},
+        optimisers={name: optimisers(recipe, name) for name in recipe.architectures},
         families={name: find_architecture(name).group for name in recipe.architectures},
         local_sizes={name: local_size(name, size) for name in recipe.architectures},
         seeds=recipe.seeds,
@@ -180,7 +180,8 @@ def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, na
     )
 
 
-def _optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float], ...]:
+def optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float], ...]:
+    """The (learning rate, weight decay) pairs of an architecture: the recipe's, or the default of its group."""
     defaults = OPTIMISERS[find_architecture(architecture).group]
     rates = recipe.learning_rates or (defaults.learning_rate,)
     decays = recipe.weight_decays if recipe.weight_decays is not None else (defaults.weight_decay,)

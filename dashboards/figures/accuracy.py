@@ -23,6 +23,8 @@ class Point:
     value: float
     """Fraction; chance if diverged."""
     outcome: str
+    key: str = ""
+    """The trial's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,15 +122,15 @@ def _line(
     means: Mapping[tuple[str, str], tuple[Mean, ...]],
 ) -> Line:
     finished = cell[cell["test"].notna()]
-    points = zip(finished["lambda"], finished["seed"], finished["test"], finished["outcome"], strict=True)
+    points = zip(*(finished[name] for name in ("lambda", "seed", "test", "outcome", "key")), strict=True)
     floor = cell["floor"].mean()
     return Line(
         architecture=name,
         index=order[name],
         means=means.get((name, str(cell["dataset"].iloc[0])), ()),
         points=tuple(
-            Point(lam=float(lam), seed=int(seed), value=float(value), outcome=str(outcome))
-            for lam, seed, value, outcome in points
+            Point(lam=float(lam), seed=int(seed), value=float(value), outcome=str(outcome), key=str(key))
+            for lam, seed, value, outcome, key in points
         ),
         floor=None if pd.isna(floor) else float(floor),
         seeds=int(cell["seed"].nunique()),
@@ -164,7 +166,15 @@ def draw_accuracy(panel: AccuracyPanel, floor: FloorWords) -> go.Figure:
         # Side by side within a λ, so that the architectures' points do not hide each other.
         shift = (place - (len(panel.lines) - 1) / 2) * step
         _draw_line(figure, line, axis, shift, floor.label)
-    return figure
+    return style.with_table(
+        figure,
+        ("architecture", "data set", "lambda", "seed", "test top-1", "outcome", "trial"),
+        [
+            (line.architecture, panel.dataset, point.lam, point.seed, point.value, point.outcome, point.key)
+            for line in panel.lines
+            for point in line.points
+        ],
+    )
 
 
 def _level(figure: go.Figure, value: float, label: str, colour: str, dash: str) -> None:
@@ -192,6 +202,7 @@ def _draw_line(figure: go.Figure, line: Line, axis: style.LambdaAxis, shift: flo
             mode="markers",
             legendgroup=group,
             marker=_marker(outcome, line),
+            customdata=[point.key for point in points],
             text=[_hover(name, point) for point in points],
             hoverinfo="text",
         )

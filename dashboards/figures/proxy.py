@@ -20,6 +20,8 @@ class ProxyPoint:
     """Mean of the last epoch; infinite if diverged."""
     accuracy: float
     outcome: str
+    key: str = ""
+    """The trial's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +62,10 @@ def proxy_data(trials: pd.DataFrame) -> tuple[ProxyPanel, ...]:
 
 
 def _points(cell: pd.DataFrame) -> tuple[ProxyPoint, ...]:
-    columns = (cell[name] for name in ("lambda", "seed", "loss", "test", "outcome"))
+    columns = (cell[name] for name in ("lambda", "seed", "loss", "test", "outcome", "key"))
     return tuple(
-        ProxyPoint(lam=float(a), seed=int(b), loss=float(c), accuracy=float(d), outcome=str(e))
-        for a, b, c, d, e in zip(*columns, strict=True)
+        ProxyPoint(lam=float(a), seed=int(b), loss=float(c), accuracy=float(d), outcome=str(e), key=str(f))
+        for a, b, c, d, e, f in zip(*columns, strict=True)
     )
 
 
@@ -87,6 +89,7 @@ def draw_proxy(panel: ProxyPanel) -> go.Figure:
                 "line": {"color": colour, "width": [0 if p.outcome == "ok" else 2 for p in series.points]},
                 "opacity": 0.8,
             },
+            customdata=[p.key for p in series.points],
             text=[_hover(series.architecture, p) for p in series.points],
             hoverinfo="text",
         )
@@ -102,7 +105,15 @@ def draw_proxy(panel: ProxyPanel) -> go.Figure:
             x=float(position), y=1, yref="paper", text="not finite", showarrow=False, xanchor="center",
             font={"size": 10, "color": style.MUTED},
         )  # fmt: skip
-    return figure
+    return style.with_table(
+        figure,
+        ("architecture", "data set", "lambda", "seed", "loss", "test top-1", "outcome", "trial"),
+        [
+            (s.architecture, panel.title, p.lam, p.seed, p.loss, p.accuracy, p.outcome, p.key)
+            for s in panel.series
+            for p in s.points
+        ],
+    )
 
 
 def _edge(losses: list[float], logarithmic: bool) -> float:

@@ -110,7 +110,12 @@ def draw_regret(data: RegretData) -> go.Figure:
     figure.update_layout(meta={"dark_colorscale": DARK}, margin={"t": 44, "b": 8})
     # All at once: Plotly checks every earlier shape again for each one added, minutes for 600 cells.
     figure.update_layout(shapes=[_frame(row, col) for row, col in enumerate(data.chosen) if col is not None])
-    return figure
+    table = [
+        (*cell, lam, float(value), mark)
+        for cell, row, marks in zip(data.cells, data.points, data.marks, strict=True)
+        for lam, value, mark in zip(data.lambdas, row, marks, strict=True)
+    ]
+    return style.with_table(figure, ("architecture", "data set", "lambda", "points lost", "marks"), table)
 
 
 def _frame(row: int, column: int) -> dict[str, object]:

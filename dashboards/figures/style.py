@@ -5,7 +5,7 @@ Backgrounds are transparent and fonts have no colour of their own: the page sets
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,6 +105,19 @@ def base_figure(height: int, **layout: Any) -> go.Figure:
         hoverlabel={"align": "left"},
         **layout,
     )
+    return figure
+
+
+def with_table(figure: go.Figure, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> go.Figure:
+    """The figure, with the numbers that its CSV download holds; what is not finite is an empty field there.
+
+    Args:
+        figure: Changed in place.
+        columns: Names of the columns.
+        rows: Values in that order.
+    """
+    table = [[None if isinstance(v, float) and not math.isfinite(v) else v for v in row] for row in rows]
+    figure.update_layout(meta={**(figure.layout.meta or {}), "table": {"columns": list(columns), "rows": table}})
     return figure
 
 

@@ -97,4 +97,9 @@ def draw_terms(panel: TermPanel) -> go.Figure:
             ],
             hoverinfo="text",
         )
-    return figure
+    rows = [
+        (line.architecture, lam, mean, n)
+        for line in panel.lines
+        for lam, mean, n in zip(line.lambdas, line.mean, line.n, strict=True)
+    ]
+    return style.with_table(figure, ("architecture", "lambda", panel.term, "seeds"), rows)

@@ -12,6 +12,7 @@
     const layout = structuredClone(figure.layout);
     layout.font = { ...layout.font, color: value("--ink") };
     layout.hoverlabel = { ...layout.hoverlabel, bgcolor: value("--wash"), bordercolor: value("--line"), font: { color: value("--ink") } };
+    layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: value("--soft"), activecolor: value("--accent") };
     for (const name of Object.keys(layout)) {
       if (/^[xy]axis/.test(name)) {
         Object.assign(layout[name], { gridcolor: value("--grid"), linecolor: value("--line") });
@@ -28,22 +29,65 @@
     });
     return { data, layout };
   };
+  const nameOf = ({ figure }, index) =>
+    `${document.title}-${figure.layout.title?.text ?? "figure"}-${index + 1}`
+      .replace(/<[^>]*>/g, "").replace(/[^\p{L}\p{N}.]+/gu, "-");
+  const save = (href, name) => Object.assign(document.createElement("a"), { href, download: name }).click();
+  const quoted = (value) => (/[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : value ?? "");
+  const csv = ({ columns, rows }) => [columns, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n");
+  const picture = (plot, index, format) => {
+    const { data, layout } = themed(plot);
+    // A figure has no background of its own, and text of the page's colour.
+    layout.paper_bgcolor = getComputedStyle(document.body).backgroundColor;
+    const { offsetWidth: width, offsetHeight: height } = plot.div;
+    return Plotly.toImage({ data, layout }, { format, width, height, scale: format === "png" ? 3 : 1 })
+      .then((url) => save(url, `${nameOf(plot, index)}.${format}`));
+  };
+  const buttons = (plot, index) => {
+    const found = ["png", "svg"].map((format) => ({
+      name: format, title: `Save as ${format.toUpperCase()}`,
+      icon: Plotly.Icons[format === "png" ? "camera" : "pencil"], click: () => picture(plot, index, format),
+    }));
+    const table = plot.figure.layout.meta?.table;
+    if (table) {
+      const href = () => URL.createObjectURL(new Blob([csv(table)], { type: "text/csv" }));
+      found.push({
+        name: "csv", title: "Save the numbers as CSV", icon: Plotly.Icons.disk,
+        click: () => save(href(), `${nameOf(plot, index)}.csv`),
+      });
+    }
+    return found;
+  };
+  const links = JSON.parse(document.getElementById("links").textContent);
+  const follow = ({ points }) => {
+    const path = links.runs[points[0].customdata];
+    if (path) window.open(links.base + path, "_blank", "noopener");
+  };
   const draw = (plot) => {
     const { data, layout } = themed(plot);
-    return Plotly.react(plot.div, data, layout, { displayModeBar: false, responsive: true });
+    const options = { displaylogo: false, responsive: true, displayModeBar: true,
+      modeBarButtons: [buttons(plot, plots.indexOf(plot))] };
+    return Plotly.react(plot.div, data, layout, options);
   };
-  const drawAll = () => plots.forEach(draw);
+  const shown = ({ div }) => !div.closest("details:not([open])");
+  const begin = (plot) => {
+    draw(plot);
+    if (!plot.begun) plot.div.on("plotly_click", follow);
+    plot.begun = true;
+  };
+  const drawAll = () => plots.filter(shown).forEach(begin);
   drawAll();
+  for (const closed of document.querySelectorAll("details.lazy")) closed.addEventListener("toggle", drawAll);
   dark.addEventListener("change", drawAll);
 
   for (const button of document.querySelectorAll(".legend button")) {
     button.addEventListener("click", () => {
-      const shown = button.getAttribute("aria-pressed") !== "true";
+      const on = button.getAttribute("aria-pressed") !== "true";
       const same = `.legend button[data-group="${CSS.escape(button.dataset.group)}"]`;
-      document.querySelectorAll(same).forEach((other) => other.setAttribute("aria-pressed", shown));
+      document.querySelectorAll(same).forEach((other) => other.setAttribute("aria-pressed", on));
       for (const plot of plots) {
-        plot.hidden[shown ? "delete" : "add"](button.dataset.group);
-        draw(plot);
+        plot.hidden[on ? "delete" : "add"](button.dataset.group);
+        if (plot.begun) draw(plot);
       }
     });
   }

@@ -13,6 +13,7 @@ import optuna
 from ray.tune.search import Searcher
 
 from lejepa_core.random import derive_seed
+from lejepa_platform.budget import Budget
 from lejepa_platform.config import Flat, StudyConfig, TrialConfig
 from lejepa_platform.ledger import StudyLedger
 
@@ -228,6 +229,7 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         planner: Planner,
         begin: Callable[[TrialConfig], str],
         ended: Callable[[str, bool], Flat],
+        budget: Budget,
     ) -> None:
         """Wire a planner to the ledger.
 
@@ -235,23 +237,30 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
             planner: What to train.
             begin: Starts an attempt in the ledger; returns the task as JSON.
             ended: Takes (trial key, whether Ray lost it) and returns the result that the ledger holds then.
+            budget: What would end after it is not begun, nor anything behind it.
         """
         super().__init__()
-        self._planner, self._begin, self._ended = planner, begin, ended
+        self._planner, self._begin, self._ended, self._budget = planner, begin, ended, budget
         self._running: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial, None to be asked again later, or FINISHED."""
+        finished: str = Searcher.FINISHED
+        if self._budget.exhausted:
+            return finished
         trial = self._planner.next()
         if trial is None:
-            finished: str = Searcher.FINISHED
             return finished if self._planner.exhausted else None
+        if not self._budget.allows(trial):
+            return finished
         self._running[trial_id] = trial.key
+        self._budget.began(trial)
         return {"task": self._begin(trial)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Pass an ending on."""
         key = self._running.pop(trial_id)
+        self._budget.ended(key)
         self._planner.tell(key, self._ended(key, error or result is None))
 
     def save(self, checkpoint_path: str) -> None:

@@ -16,6 +16,7 @@ from ray import tune
 from lejepa_core.datasets import default_data_root
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
+from lejepa_platform.budget import Budget
 from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, Flat, StudyConfig, TrialConfig
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
@@ -63,6 +64,8 @@ class Execution:
     """Ray cluster; None = this machine."""
     time_limit: float | None = None
     """Seconds that an inline trial may take."""
+    max_seconds: float | None = None
+    """Seconds that the study may take; trials that would end later are left for another run."""
     checkpoint_seconds: float = 5.0
     """Least time between a trial's checkpoints."""
     retry_failed: bool = False
@@ -72,7 +75,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing, and what an executor cannot do."""
-        for name in ("workers", "threads", "max_concurrent", "time_limit"):
+        for name in ("workers", "threads", "max_concurrent", "time_limit", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
@@ -157,7 +160,7 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
         notes: Lines that the report should show.
 
     Returns:
-        The ledger, in which every trial has a result.
+        The ledger, in which every trial has a result, but for those that the budget left no time for.
 
     Raises:
         StudyError: If another process drives the study, or trials are left without a result.
@@ -171,6 +174,7 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
         if execution.retry_failed:
             for trial in ledger.trials():
                 trial.forget_failures()
+        budget = Budget(execution.max_seconds)
         planner = make_planner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
@@ -180,8 +184,8 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
             finished = [result for trial in _complete(config, ledger) if (result := trial.result()) is not None]
             if not planner.exhausted or planner.total > len(finished):
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
-                    _drive(config, ledger, execution, planner, tracker, progress)
-                _require_complete(config, ledger, planner, planned)
+                    _drive(config, ledger, execution, planner, tracker, progress, budget)
+                _require_complete(config, ledger, planner, planned, budget)
         finally:
             missing = tracker.close()
         if missing:
@@ -194,15 +198,17 @@ def _complete(config: StudyConfig, ledger: StudyLedger) -> Iterator[TrialLedger]
     return (trial for trial in ledger.trials() if trial.finished() and not trial.lacks(config.evaluate_on))
 
 
-def _require_complete(config: StudyConfig, ledger: StudyLedger, planner: Planner, planned: list[TrialConfig]) -> None:
+def _require_complete(
+    config: StudyConfig, ledger: StudyLedger, planner: Planner, planned: list[TrialConfig], budget: Budget
+) -> None:
     complete = {trial.key for trial in _complete(config, ledger)}
     if planned:
         complete &= {trial.key for trial in planned}
+    left = f"{planner.total - len(complete)} of {planner.total} trials unfinished; run the same command again to go on"
     if len(complete) < planner.total:
-        raise StudyError(
-            f"Ray ended with {planner.total - len(complete)} of {planner.total} trials unfinished; run the same "
-            "command again to go on"
-        )
+        if not budget.exhausted:
+            raise StudyError(f"Ray ended with {left}")
+        LOG.warning("the time is up with %s", left)
 
 
 def _drive(
@@ -212,6 +218,7 @@ def _drive(
     planner: Planner,
     tracker: Tracker,
     progress: Progress,
+    budget: Budget,
 ) -> None:
     scratch = ledger.path / ".ray"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -219,7 +226,7 @@ def _drive(
     with _ray(execution.address):
         concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
         watch = _Watch(config, ledger, execution, tracker, progress)
-        searcher = StudySearcher(planner, watch.begin, watch.ended)
+        searcher = StudySearcher(planner, watch.begin, watch.ended, budget)
         tuner = tune.Tuner(
             placement.trainable(),
             tune_config=tune.TuneConfig(

@@ -214,3 +214,13 @@ def test_faults_end_their_own_trial_only(tmp_path: Path, monkeypatch: pytest.Mon
         (faults.OK, "ok"): 2, (faults.KILLED, "oom"): 2, (faults.EXITED, "error"): 2, (faults.HUNG, "timeout"): 2,
         (faults.RAISED, "error"): 2,
     }  # fmt: skip
+
+
+def test_a_study_whose_time_is_up_says_so_and_the_same_command_goes_on(tmp_path: Path, images: Path) -> None:
+    storage = tmp_path / "studies"
+    _, err = run(storage, images, "--max-hours", "0.0003")
+    left = 4 - len(results(storage))
+    assert left > 0
+    assert f"the time is up with {left} of 4 trials unfinished" in err
+    run(storage, images)
+    assert len(results(storage)) == 4

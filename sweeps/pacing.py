@@ -1,0 +1,130 @@
+"""How long a trial takes on this machine, and the largest study that fits into a given time."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import torch
+
+from lejepa_core.datasets import ImageDataset
+from lejepa_core.encoder import build_encoder
+from lejepa_core.errors import SettingError
+from lejepa_core.evaluation.protocol import Subject
+from lejepa_core.evaluation.protocols import PROTOCOLS
+from lejepa_core.pretrain import pretrain
+from lejepa_core.settings import PretrainSettings
+from lejepa_platform.progress import duration
+from lejepa_platform.trial import pinned
+
+TIMED_STEPS: Final = 6
+FEWEST_STEPS: Final = 100
+"""Shorter trials tell nothing about λ."""
+MOST_EPOCHS: Final = 100
+FEW_EPOCHS: Final = 8
+"""Where images abound, rather fewer of them than fewer passes over each."""
+CROWDED: Final = 1.3
+"""Trials side by side share memory and caches: how much slower they are than alone."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What a trial of an architecture takes on one core, in seconds."""
+
+    step: float
+    fixed: float
+    """Building, measuring and keeping the encoder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """How large a study is."""
+
+    architectures: tuple[str, ...]
+    seeds: int
+    epochs: int
+    limit_train: int | None
+    """Training images; None = all."""
+
+
+def measure_cost(settings: PretrainSettings, data: ImageDataset, device: torch.device, threads: int) -> Cost:
+    """Time a few steps of a trial and its measurement.
+
+    Args:
+        settings: The trial.
+        data: Its images.
+        device: Where trials run.
+        threads: Of each trial.
+    """
+    with pinned(threads):
+        start = time.perf_counter()
+        encoder = build_encoder(settings).to(device)
+        train = torch.from_numpy(data.splits["train"])[: TIMED_STEPS * settings.batch_size]
+        built = time.perf_counter() - start
+        marks: list[float] = []
+        for _ in pretrain(replace(settings, epochs=1), data, encoder, train=train,
+                          checkpoint=lambda state: marks.append(time.perf_counter())):  # fmt: skip
+            marks.append(time.perf_counter())
+        start = time.perf_counter()
+        subject = Subject(encoder=encoder.eval(), data=data, settings=settings, train=train.numpy())
+        PROTOCOLS["criteria"].measure(subject)
+        # The first step warms up.
+        steps = [later - earlier for earlier, later in pairwise(marks)]
+        return Cost(step=sorted(steps)[len(steps) // 2], fixed=built + time.perf_counter() - start)
+
+
+def fit(
+    costs: Mapping[str, Cost],
+    ladder: Sequence[tuple[int, int]],
+    *,
+    lambdas: int,
+    images: int,
+    batch_size: int,
+    seconds: float,
+    parallel: int,
+    steps_wanted: int,
+) -> Shape:
+    """The first rung of a ladder on which trials are long enough, with trials as long as the time allows.
+
+    Args:
+        costs: By architecture, in the order of preference.
+        ladder: (architectures, seeds), the best first; the last is the least that is of any use.
+        lambdas: Values of λ per architecture and seed.
+        images: Training images that there are.
+        batch_size: Images per step.
+        seconds: Wall time for all trials.
+        parallel: Trials at once.
+        steps_wanted: A rung with fewer steps per trial is taken only if it is the last.
+
+    Raises:
+        SettingError: If even the last rung leaves trials of less than `FEWEST_STEPS` steps.
+    """
+    for rung, (count, seeds) in enumerate(ladder):
+        chosen = dict(list(costs.items())[:count])
+        steps = _steps(list(chosen.values()), lambdas * seeds, seconds, parallel)
+        if steps >= steps_wanted or (rung == len(ladder) - 1 and steps >= FEWEST_STEPS):
+            return _shape(tuple(chosen), seeds, steps, images, batch_size)
+    least = _seconds(list(chosen.values()), lambdas * seeds, FEWEST_STEPS, parallel)
+    raise SettingError(
+        f"the budget leaves {duration(max(seconds, 0))} for training, at least {duration(least)} is wanted for "
+        f"{lambdas} values of λ; raise --budget, or name fewer --lambdas or cheaper --architectures"
+    )
+
+
+def _steps(costs: Sequence[Cost], trials: int, seconds: float, parallel: int) -> int:
+    """Steps per trial that fill the time."""
+    left = seconds * parallel / CROWDED - trials * sum(cost.fixed for cost in costs)
+    return max(0, int(left / (trials * sum(cost.step for cost in costs))))
+
+
+def _seconds(costs: Sequence[Cost], trials: int, steps: int, parallel: int) -> float:
+    return CROWDED * trials * sum(cost.fixed + steps * cost.step for cost in costs) / parallel
+
+
+def _shape(architectures: tuple[str, ...], seeds: int, steps: int, images: int, batch_size: int) -> Shape:
+    limit = min(images, max(batch_size, steps // FEW_EPOCHS * batch_size))
+    epochs = min(MOST_EPOCHS, max(1, steps // (limit // batch_size)))
+    return Shape(
+        architectures=architectures, seeds=seeds, epochs=epochs, limit_train=None if limit == images else limit
+    )

@@ -22,7 +22,8 @@ from dashboards.figures.curves import curves_data, draw_curves
 from dashboards.figures.parallel import draw_parallel, parallel_data
 from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
-from dashboards.figures.terms import draw_terms, terms_data
+from dashboards.figures.shape import draw_quantiles, draw_spectrum, shape_data
+from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_data
 from dashboards.floor import floor_words
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
@@ -140,12 +141,17 @@ def _figures(results: Results, summary: Json, study: Path | None) -> dict[str, l
     parallel, lambdas = parallel_data(trials), summary["lambdas"]["values"]
     scored = score(trials)
     points = scored if results.searched else at_best_settings(scored)
+    terms = {**LOSS_TERMS, "train/sigreg": results.regularizer}
+    shapes = shape_data(study, trials) if study else ()
     figures = {
         "accuracy": _panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
         "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
         "terms": _panels(
-            draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]), results.regularizer)
+            draw_terms(panel) for panel in terms_data(trials, tuple(summary["unlabelled_datasets"]), terms)
         ),
+        "criteria": _panels(draw_terms(panel) for panel in terms_data(trials, _datasets(trials), CRITERIA)),
+        "quantiles": _panels(draw_quantiles(panel, lambdas) for panel in shapes),
+        "spectra": _panels(draw_spectrum(panel, lambdas) for panel in shapes),
         "regret": [],
         "transfer": _panels(
             draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"), floor)
@@ -159,6 +165,10 @@ def _figures(results: Results, summary: Json, study: Path | None) -> dict[str, l
     if len(summary["regret_per_lambda"]) > 1:
         figures["regret"] = _panels([draw_regret(regret_data(trials))])
     return figures
+
+
+def _datasets(trials: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(sorted(trials["dataset"].unique()))
 
 
 def _panels(figures: Iterable[go.Figure]) -> list[Markup]:

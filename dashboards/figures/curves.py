@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
 from dashboards.figures import style
 
@@ -18,7 +17,6 @@ MOST_TRIALS: Final = 600
 """Beyond, only the first seed of each cell and λ is drawn."""
 MOST_POINTS: Final = 60
 """Points of a curve; longer histories are thinned."""
-SCALE: Final = "Plasma"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +98,7 @@ def draw_curves(panel: CurvePanel, lambdas: Sequence[float]) -> go.Figure:
     figure.update_yaxes(title={"text": "loss", "standoff": 4}, zeroline=False, type="log" if wide else "linear")
     if wide:
         figure.update_yaxes(dtick="D2")
-    shades = _shades(lambdas)
+    shades = style.shades(lambdas)
     for curve in panel.curves:
         figure.add_scatter(
             x=list(curve.epochs),
@@ -122,10 +120,3 @@ def draw_curves(panel: CurvePanel, lambdas: Sequence[float]) -> go.Figure:
             for epoch, loss in zip(curve.epochs, curve.losses, strict=True)
         ],
     )
-
-
-def _shades(lambdas: Sequence[float]) -> dict[float, str]:
-    ordered = sorted(set(lambdas))
-    # The scale's bright end is lost on white.
-    places = np.linspace(0.0, 0.85, len(ordered)) if len(ordered) > 1 else [0.4]
-    return dict(zip(ordered, sample_colorscale(SCALE, list(places)), strict=True))

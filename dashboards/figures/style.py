@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 PALETTE: Final = ("#2f7fc1", "#d55e00", "#0e9f74", "#c264a5", "#b58900", "#6c71c4", "#3f9fb5", "#8c6d5a")
 """After Okabe and Ito (2008), moved towards mid-tones that hold on white and on near-black."""
@@ -89,6 +91,14 @@ def faded(hex_colour: str, opacity: float) -> str:
     """A `#rrggbb` colour made translucent."""
     red, green, blue = (int(hex_colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def shades(lambdas: Sequence[float]) -> dict[float, str]:
+    """A shade for each λ, the darker the smaller."""
+    ordered = sorted(set(lambdas))
+    # The scale's bright end is lost on white.
+    places = np.linspace(0.0, 0.85, len(ordered)) if len(ordered) > 1 else [0.4]
+    return dict(zip(ordered, sample_colorscale("Plasma", list(places)), strict=True))
 
 
 def base_figure(height: int, **layout: Any) -> go.Figure:

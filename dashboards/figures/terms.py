@@ -1,6 +1,8 @@
-"""Without labels: what λ does to the two terms of the loss and to the rank of the embedding."""
+"""What λ does to quantities that need no labels: terms of the loss, criteria, the shape of projections."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -32,13 +34,31 @@ class TermPanel:
     lambdas: tuple[float, ...]
 
 
-def terms_data(trials: pd.DataFrame, datasets: tuple[str, ...], regularizer: str) -> tuple[TermPanel, ...]:
-    """What to draw: three panels for each of `datasets`, from `Results.trials` and `Results.regularizer`."""
-    terms = {
-        "train/prediction": "prediction loss",
-        "train/sigreg": regularizer,
-        "geometry/effective_rank": "effective rank",
-    }
+LOSS_TERMS: Final = {
+    "train/prediction": "prediction loss",
+    "train/sigreg": "SIGReg",
+    "geometry/effective_rank": "effective rank",
+}
+CRITERIA: Final = {
+    "heldout/retrieval_top1": "view retrieval",
+    "geometry/embedding_rank": "rank of embeddings",
+    "geometry/lidar": "LiDAR",
+    "geometry/alpha_req": "α-ReQ",
+    "heldout/sigreg_share": "SIGReg, of collapse",
+    "geometry/slices_outside": "slices outside",
+}
+
+
+def terms_data(
+    trials: pd.DataFrame, datasets: tuple[str, ...], terms: Mapping[str, str] = LOSS_TERMS
+) -> tuple[TermPanel, ...]:
+    """What to draw: a panel for each of `datasets` and each quantity that was measured there.
+
+    Args:
+        trials: `Results.trials`.
+        datasets: Which to draw.
+        terms: Column -> what to call it.
+    """
     order = {name: i for i, name in enumerate(sorted(trials["architecture"].unique()))}
     panels = []
     for dataset in datasets:

@@ -91,7 +91,7 @@ def test_terms_are_means_over_finished_seeds(make_trial, write_study):
         return make_trial("a", "photos", lam, seed, floor=None, chance=None, metrics=metrics, outcome=outcome)
 
     trials = [at(0.01, 0, 10), at(0.01, 1, 20), at(0.1, 0, 30), at(0.1, 1, 99, "error")]
-    panels = terms_data(read_results(write_study(trials)).trials, ("photos",), "SIGReg")
+    panels = terms_data(read_results(write_study(trials)).trials, ("photos",))
     assert [panel.term for panel in panels] == ["train/prediction", "geometry/effective_rank"]
     (line,) = panels[1].lines
     assert (line.lambdas, line.mean, line.n) == ((0.01, 0.1), (15.0, 30.0), (2, 1))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
 
 PENDING: Final = "pending"
 TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")
@@ -31,6 +31,16 @@ METRICS: Final = (
     "floor/chance",
     "geometry/effective_rank",
     "geometry/spread",
+    "heldout/prediction",
+    "heldout/sigreg",
+    "heldout/sigreg_share",
+    "heldout/retrieval_top1",
+    "heldout/retrieval_projection_top1",
+    "geometry/embedding_rank",
+    "geometry/alpha_req",
+    "geometry/lidar",
+    "geometry/projection_lidar",
+    "geometry/slices_outside",
 )
 
 
@@ -105,7 +115,8 @@ def read_results(study: Path) -> Results:
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} trials in the folder are not in the present plan: left out.")
     transfer = {row["key"]: ledger.trial(row["key"]).transfer() for row in kept}
-    notes += _lost(transfer.values())
+    notes += _lost("Evaluations on", transfer.values())
+    notes += _lost("Measurements by", (ledger.trial(row["key"]).measured() for row in kept))
     return Results(
         study=about,
         trials=_table(kept),
@@ -132,20 +143,20 @@ def _rows(ledger: StudyLedger, notes: list[str]) -> Iterator[dict[str, Any]]:
             notes.append(f"trials/{trial.key} has no readable config.json: left out.")
 
 
-def _lost(transfer: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A line for each data set on which evaluations failed."""
+def _lost(what: str, measured: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for each data set, or protocol, of which measurements failed."""
     reasons: dict[str, list[str]] = {}
-    for held in transfer:
+    for held in measured:
         for name, entry in held.items():
             if entry["outcome"] in FAILURES:
                 reasons.setdefault(name, []).append(entry["reason"])
-    return [f"Evaluations on {name} that failed: {len(lost)} ({lost[0]})." for name, lost in reasons.items()]
+    return [f"{what} {name} that failed: {len(lost)} ({lost[0]})." for name, lost in reasons.items()]
 
 
 def _row(trial: TrialLedger, config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     row = {**config, **(result.get("metrics") or {})}
     if result:
-        row |= transfer_metrics(trial.transfer())
+        row |= trial.later_metrics()
     row |= {"key": trial.key, "outcome": result.get("outcome") or PENDING}
     row |= {"reason": result.get("reason") or "", "seconds": result.get("seconds")}
     row["epochs_done"] = None if result else _epochs_done(trial.path / "metrics.jsonl")

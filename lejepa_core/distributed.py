@@ -5,21 +5,39 @@ sum of all ranks' losses, W times too large, and averaging over ranks, as Distri
 the gradient of the loss.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_by_itself: list[None] = []
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Compute as if there were no process group: the other ranks do not take part, and would be waited for."""
+    _by_itself.append(None)
+    try:
+        yield
+    finally:
+        _by_itself.pop()
+
 
 def world_size() -> int:
     """Number of ranks in the process group that exists now, 1 without one."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if _grouped() else 1
 
 
 def rank() -> int:
     """This process's rank, 0 without a process group."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    return dist.get_rank() if _grouped() else 0
+
+
+def _grouped() -> bool:
+    return not _by_itself and dist.is_available() and dist.is_initialized()
 
 
 @torch.library.custom_op("lejepa::all_reduce_sum", mutates_args=())

@@ -24,10 +24,11 @@ from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
-from lejepa_platform.config import Search
+from lejepa_platform.config import Search, union
 from lejepa_platform.errors import StudyError, TrackingError
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
+from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.storage import require_writable
 from lejepa_platform.study import Execution, concurrent_trials, open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
@@ -53,6 +54,8 @@ class Arguments:
     pip install '.[hf]'. galaxy10 wants '.[galaxy]'."""
     evaluate_on: tuple[str, ...] = ()
     """Other data sets: the frozen encoders are probed on these too, with few labels and with all. Trains nothing."""
+    protocols: tuple[str, ...] = ()
+    """What else the encoders are measured by, now or later, without training them again; criteria always is."""
     lambdas: tuple[float, ...] | None = None
     """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
     learning_rates: tuple[float, ...] | None = None
@@ -157,6 +160,7 @@ def _run(arguments: Arguments) -> int:
             concurrent_trials(execution.placement(Path()), here, execution.max_concurrent)
         check_recipe(recipe, data, workers=execution.workers)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
+        check_protocols(arguments.protocols, labelled=labelled)
         require_writable(arguments.storage)
         plan = _plan(arguments, recipe, data, stored)
         if arguments.dry_run:
@@ -227,6 +231,7 @@ def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: Stor
         plan = replace(plan, config=replace(plan.config, name=name))
     if stored is not None:
         plan = grown(plan, stored, optimisers_named=bool(arguments.learning_rates or arguments.weight_decays))
+    plan = replace(plan, config=replace(plan.config, protocols=arguments.protocols))
     plan = with_targets(plan, {name: absolute(name) for name in arguments.evaluate_on}, data)
     ledger, config = open_study(plan.config, arguments.storage, extend=arguments.extend)
     if away is not None:
@@ -303,10 +308,14 @@ def _execute(plan: Plan, execution: Execution) -> int:
 
 def _announce(plan: Plan, ledger: StudyLedger) -> None:
     """Say what is left to do for trials that were trained before: to the live table they are unfinished."""
-    lacking = [names for trial in ledger.trials() if (names := trial.lacks(plan.config.evaluate_on))]
-    if lacking:
-        sets = " ".join(dict.fromkeys(name for names in lacking for name in names))
-        print(f"encoders to evaluate on {sets}, without training again: {len(lacking)}")
+    wanted = wanted_of(plan.config)
+    lacking = [trial.lacks(wanted) for trial in ledger.trials()]
+    for doing, names in (
+        ("evaluate on", [list(lacks.evaluate_on) for lacks in lacking if lacks.evaluate_on]),
+        ("measure by", [list(lacks.protocols) for lacks in lacking if lacks.protocols]),
+    ):
+        if names:
+            print(f"encoders to {doing} {' '.join(union(*names))}, without training again: {len(names)}")
 
 
 def _where(execution: Execution) -> str:
@@ -329,11 +338,12 @@ def _all_failed(ledger: StudyLedger) -> bool:
     failed = [outcome for outcome in outcomes if outcome in FAILURES]
     if failed:
         LOG.warning("%d of %d trials failed; --retry-failed runs them again", len(failed), len(outcomes))
-    elsewhere = [entry["outcome"] for trial in ledger.trials() for entry in trial.transfer().values()]
-    lost = [outcome for outcome in elsewhere if outcome in FAILURES]
+    later = [
+        e["outcome"] for trial in ledger.trials() for e in (*trial.transfer().values(), *trial.measured().values())
+    ]
+    lost = [outcome for outcome in later if outcome in FAILURES]
     if lost:
-        LOG.warning("%d of %d evaluations on other data sets failed; --retry-failed runs them again", len(lost),
-                    len(elsewhere))  # fmt: skip
+        LOG.warning("%d of %d measurements of encoders failed; --retry-failed runs them again", len(lost), len(later))
     return bool(outcomes) and len(failed) == len(outcomes)
 
 

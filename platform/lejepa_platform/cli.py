@@ -21,6 +21,7 @@ from lejepa_core.conventions import CONVENTIONS, Convention
 from lejepa_core.conversion import convert
 from lejepa_core.errors import LejepaError
 from lejepa_platform import listing
+from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 
 COMMAND_GROUP = "lejepa.commands"
@@ -296,6 +297,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Datasets, tyro.conf.subcommand("datasets")]
         | Annotated[Ui, tyro.conf.subcommand("ui")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from itertools import product
+from itertools import chain, product
 from typing import Any, Literal, Self, TypeVar
 
 from lejepa_core.errors import SettingError
@@ -116,6 +116,8 @@ class StudyConfig:
     """Whether the images have classes; without, nothing is probed."""
     evaluate_on: Mapping[str, str] = field(default_factory=dict)
     """Other data sets that the encoders are evaluated on: name -> fingerprint. No trial's key depends on it."""
+    protocols: tuple[str, ...] = ()
+    """What the encoders are measured by, besides what always is. No trial's key depends on it."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrialConfig`, the same in every trial."""
 
@@ -197,6 +199,7 @@ class StudyConfig:
             lambdas=tuple(sorted(union(self.lambdas, other.lambdas))),
             optimisers=optimisers,
             evaluate_on=other.evaluate_on,
+            protocols=union(self.protocols, other.protocols),
             families={**self.families, **other.families},
             local_sizes={**self.local_sizes, **other.local_sizes},
             seeds=union(self.seeds, other.seeds),
@@ -225,8 +228,8 @@ class StudyConfig:
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
-        own = {name: _tuple(flat[name]) for name in names - {"evaluate_on"}}
-        own["evaluate_on"] = flat.get("evaluate_on", {})
+        later = {"evaluate_on": {}, "protocols": [], **flat}
+        own = {name: _tuple(later[name]) for name in names}
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
         shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
         return cls(**own, shared=shared)
@@ -234,9 +237,10 @@ class StudyConfig:
     def flat(self) -> Flat:
         """As a JSON object."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
-        if not self.evaluate_on:
-            # As it was before there was such a field, so that older studies stay what they are.
-            del own["evaluate_on"]
+        for name in ("evaluate_on", "protocols"):
+            if not own[name]:
+                # As it was before there was such a field, so that older studies stay what they are.
+                del own[name]
         return json.loads(json.dumps({**own, **self.shared}))
 
 
@@ -247,9 +251,9 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
     return sorted(k for k in first.keys() | second.keys() if _plain(first.get(k)) != _plain(second.get(k)))
 
 
-def union(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:
-    """The values of both, each once, in the order in which they come."""
-    return tuple(dict.fromkeys((*first, *second)))
+def union(*sequences: Sequence[T]) -> tuple[T, ...]:
+    """The values of all, each once, in the order in which they come."""
+    return tuple(dict.fromkeys(chain.from_iterable(sequences)))
 
 
 def check_lambdas(lambdas: Sequence[float]) -> None:

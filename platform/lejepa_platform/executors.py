@@ -26,7 +26,7 @@ from ray.tune import Trainable
 from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import SupersededError
-from lejepa_platform.ledger import Outcome, TransferResult, TrialResult
+from lejepa_platform.ledger import Outcome, TrialResult
 from lejepa_platform.task import TrialTask
 
 Executor = Literal["auto", "inline", "ray_train"]
@@ -104,7 +104,16 @@ class Child:
         self._start()
 
     def run(self, task: TrialTask) -> Outcome:
-        """Run a trial, and make sure that it has a result whatever becomes of the process."""
+        """Run a trial, and make sure that it has a result whatever becomes of the process.
+
+        A process that dies of a measurement of the trial's encoder costs that one; the next does the rest.
+        """
+        ended, lacking = self._run_once(task), None
+        while task.ledger.finished() and not task.done and lacking != (lacking := task.ledger.lacks(task.wanted)):
+            self._run_once(task)
+        return ended
+
+    def _run_once(self, task: TrialTask) -> Outcome:
         if self._trials >= TRIALS_PER_CHILD or self._process.poll() is not None:
             self.stop()
             self._start()
@@ -117,7 +126,7 @@ class Child:
         elif outcome == "done":
             ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
         else:
-            ended = record_failure(task, outcome, reason, time.monotonic() - start)
+            ended = record_failure(task, outcome, reason, time.monotonic() - start, all_of_it=False)
         if ended != "ok" or outcome != "done":
             self.stop()
             self._start()
@@ -167,10 +176,13 @@ def _describe_exit(code: int) -> tuple[Outcome, str]:
     return "error", f"the trial's process exited with code {code}; see log.txt in the trial's folder"
 
 
-def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: float) -> Outcome:
+def record_failure(
+    task: TrialTask, outcome: Outcome, reason: str, seconds: float, *, all_of_it: bool = True
+) -> Outcome:
     """Give a trial that ended without a result one that says why; returns the outcome that the ledger holds.
 
-    A trial that ended with its result keeps it, and the evaluations on other data sets that it lacks get the outcome.
+    A trial that ended with its result keeps it, and the measurements that it lacks get the outcome: all of them, or the
+    one that was under way.
     """
     ledger = task.ledger
     config = TrialConfig.from_flat(task.config)
@@ -179,9 +191,7 @@ def record_failure(task: TrialTask, outcome: Outcome, reason: str, seconds: floa
     )
     try:
         ledger.write_result(failure)
-        for name in ledger.lacks(task.evaluate_on):
-            fingerprint = task.evaluate_on[name]
-            ledger.write_transfer(name, TransferResult(fingerprint=fingerprint, outcome=outcome, reason=reason))
+        ledger.give_up(task.wanted, outcome, reason, all_of_it=all_of_it)
     except SupersededError:
         return outcome
     result = ledger.result()

@@ -11,7 +11,9 @@ STUDY/trials/KEY/config.json      what the trial is
                  projector.safetensors  what stood on it in training: label-free criteria look at projections too
                  result.json      written last: the trial is finished
                  transfer.json    what that backbone is worth on other data sets; may grow later
-STUDY/floors/NAME.json            probes of untrained backbones
+                 measured.json    what protocols found of the encoder, and their versions; may grow later
+                 NAME.npz         arrays of the protocol of this name
+STUDY/floors/NAME.json            probes of untrained backbones, and what trials share of protocols
 """
 
 import json
@@ -20,64 +22,44 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self
 
 from filelock import FileLock, Timeout
 
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
+from lejepa_platform.outcomes import (
+    FAILURES,
+    MEASURED,
+    OUTCOMES,
+    Outcome,
+    ProtocolResult,
+    TransferResult,
+    TrialResult,
+    Wanted,
+    transfer_metrics,
+    transfer_prefix,
+)
 from lejepa_platform.storage import finite, read_json, write_bytes, write_json
 
-Outcome = Literal["ok", "diverged", "collapsed", "stopped", "oom", "timeout", "error"]
-OUTCOMES: tuple[str, ...] = get_args(Outcome)
-MEASURED: tuple[Outcome, ...] = ("ok", "collapsed")
-"""Outcomes that leave an encoder behind."""
-FAILURES: tuple[Outcome, ...] = ("oom", "timeout", "error")
-"""Outcomes that say nothing about λ, only about the machine or the code."""
+__all__ = [
+    "FAILURES",
+    "MEASURED",
+    "OUTCOMES",
+    "Outcome",
+    "ProtocolResult",
+    "StudyLedger",
+    "TransferResult",
+    "TrialLedger",
+    "TrialResult",
+    "Wanted",
+    "transfer_metrics",
+    "transfer_prefix",
+]
 
-_UNUSUAL = re.compile(r"[^\w.\- :]")
-"""What a tracker refuses in the name of a metric, which must not be longer than 250 either."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialResult:
-    """How a trial ended."""
-
-    key: str
-    outcome: Outcome
-    config: Flat
-    metrics: dict[str, float | None]
-    reason: str = ""
-    seconds: float = 0.0
-
-    def as_json(self) -> Flat:
-        """The contents of `result.json`."""
-        return {
-            "key": self.key,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "config": self.config,
-            "metrics": self.metrics,
-            "seconds": round(self.seconds, 3),
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TransferResult:
-    """How the evaluation of a trial's encoder on another data set ended."""
-
-    fingerprint: str
-    """Of the images."""
-    outcome: Outcome = "ok"
-    reason: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    """As `lejepa_core.evaluation.transfer` names them, and the floors as `floor/...`."""
-    draws: dict[str, list[float]] = field(default_factory=dict)
-    """Test accuracy of each few-shot draw."""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +133,7 @@ class TrialLedger:
 
     def transfer(self) -> dict[str, Flat]:
         """The contents of `transfer.json`: data set name -> fields of `TransferResult`."""
-        transfer = read_json(self.path / "transfer.json")
-        return transfer if isinstance(transfer, dict) else {}
+        return self._entries("transfer.json")
 
     def write_transfer(self, name: str, result: TransferResult) -> None:
         """Keep what the trial's encoder is worth on a data set.
@@ -163,24 +144,87 @@ class TrialLedger:
         self.require_current()
         write_json(self.path / "transfer.json", self.transfer() | {name: asdict(result)})
 
-    def lacks(self, evaluate_on: Mapping[str, str]) -> list[str]:
-        """Data sets on which the trial's encoder has still to be evaluated.
+    def measured(self) -> dict[str, Flat]:
+        """The contents of `measured.json`: protocol name -> fields of `ProtocolResult`."""
+        return self._entries("measured.json")
+
+    def write_measured(self, name: str, result: ProtocolResult, arrays: bytes = b"") -> None:
+        """Keep what a protocol found.
 
         Args:
-            evaluate_on: Data set name -> fingerprint; the set that the trial was pretrained on does not count, in
-                whatever form: without labels, or streamed, it has another fingerprint.
+            name: Of the protocol.
+            result: What it found.
+            arrays: An npz file, kept as `NAME.npz`; none if empty.
+
+        Raises:
+            SupersededError: If a newer attempt was started.
+        """
+        # The arrays first: what measured.json tells of is there.
+        if arrays:
+            self.write(f"{name}.npz", arrays)
+        self.require_current()
+        write_json(self.path / "measured.json", self.measured() | {name: asdict(result)})
+
+    def later_metrics(self) -> dict[str, float | None]:
+        """Under their public names, what was measured of the encoder besides `result.json`."""
+        found = {name: value for entry in self.measured().values() for name, value in entry["metrics"].items()}
+        return transfer_metrics(self.transfer()) | found
+
+    def versions(self) -> dict[str, int]:
+        """Protocols that found something -> their versions."""
+        return {name: entry["version"] for name, entry in self.measured().items() if entry["metrics"]}
+
+    def lacks(self, wanted: Wanted) -> Wanted:
+        """What the trial's encoder has still to be measured by; nothing where there is no such encoder.
+
+        The set that the trial was pretrained on is no other set, in whatever form: without labels, or streamed, it has
+        another fingerprint.
         """
         result = self.result()
         if result is None or result["outcome"] not in MEASURED:
-            return []
-        config, held = result["config"], self.transfer()
-        return [
-            name
-            for name, fingerprint in evaluate_on.items()
-            if config["dataset"] != name
-            and config["data_fingerprint"] != fingerprint
-            and held.get(name, {}).get("fingerprint") != fingerprint
-        ]
+            return Wanted()
+        config, transfer, measured = result["config"], self.transfer(), self.measured()
+        return Wanted(
+            protocols={
+                name: version
+                for name, version in wanted.protocols.items()
+                if measured.get(name, {}).get("version", 0) < version
+            },
+            evaluate_on={
+                name: fingerprint
+                for name, fingerprint in wanted.evaluate_on.items()
+                if config["dataset"] != name
+                and config["data_fingerprint"] != fingerprint
+                and transfer.get(name, {}).get("fingerprint") != fingerprint
+            },
+        )
+
+    def complete(self, wanted: Wanted) -> bool:
+        """Whether nothing is left to do."""
+        return self.finished() and self.lacks(wanted) == Wanted()
+
+    def give_up(self, wanted: Wanted, outcome: Outcome, reason: str, *, all_of_it: bool) -> None:
+        """Record why a measurement ended without a result.
+
+        Args:
+            wanted: What was to be measured.
+            outcome: How it ended.
+            reason: Why.
+            all_of_it: Whether everything that is lacking is lost, or what was under way alone: things are measured in
+                their order, so that is the first one lacking.
+
+        Raises:
+            SupersededError: If a newer attempt was started.
+        """
+        lacking = self.lacks(wanted)
+        for name, version in lacking.protocols.items():
+            self.write_measured(name, ProtocolResult(version=version, outcome=outcome, reason=reason))
+            if not all_of_it:
+                return
+        for name, fingerprint in lacking.evaluate_on.items():
+            self.write_transfer(name, TransferResult(fingerprint=fingerprint, outcome=outcome, reason=reason))
+            if not all_of_it:
+                return
 
     def config(self) -> Flat | None:
         """The contents of `config.json`."""
@@ -198,39 +242,32 @@ class TrialLedger:
     def forget(self) -> None:
         """Drop the result, so that the trial goes on from its checkpoint."""
         (self.path / "result.json").unlink(missing_ok=True)
-        self.forget_transfer()
+        self.forget_measured()
 
-    def forget_transfer(self) -> None:
+    def forget_measured(self) -> None:
         """Drop what was measured of an encoder that another one replaces."""
-        (self.path / "transfer.json").unlink(missing_ok=True)
+        for name in ("transfer.json", "measured.json"):
+            (self.path / name).unlink(missing_ok=True)
 
     def forget_failures(self) -> None:
-        """Drop failures, of the trial or of an evaluation on another data set, so that they are tried again."""
-        result, transfer = self.result(), self.transfer()
+        """Drop failures, of the trial or of a measurement of its encoder, so that they are tried again."""
+        result = self.result()
         if result is not None and result["outcome"] in FAILURES:
             self.forget()
             return
-        kept = {name: entry for name, entry in transfer.items() if entry["outcome"] not in FAILURES}
-        if kept != transfer:
-            write_json(self.path / "transfer.json", kept)
+        for file in ("transfer.json", "measured.json"):
+            held = self._entries(file)
+            kept = {name: entry for name, entry in held.items() if entry["outcome"] not in FAILURES}
+            if kept != held:
+                write_json(self.path / file, kept)
+
+    def _entries(self, file: str) -> dict[str, Flat]:
+        entries = read_json(self.path / file)
+        return entries if isinstance(entries, dict) else {}
 
     def _current(self) -> int:
         attempt = read_json(self.path / "attempt.json") or {}
         return int(attempt.get("attempt", 0))
-
-
-def transfer_prefix(name: str) -> str:
-    """What the public names of all metrics on another data set begin with."""
-    return f"transfer/{_UNUSUAL.sub('_', name)[:150]}/"
-
-
-def transfer_metrics(transfer: Mapping[str, Flat]) -> dict[str, float]:
-    """The metrics of a `transfer.json` under their public names, such as `transfer/digits/linear_top1_at_1`."""
-    return {
-        f"{transfer_prefix(name)}{metric}": value
-        for name, entry in transfer.items()
-        for metric, value in entry["metrics"].items()
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +341,9 @@ class StudyLedger:
             write_json(self.path / "study.json", document)
 
     def differences(self, config: StudyConfig) -> list[str]:
-        """Settings in which the stored study is another one than `config`; what it is evaluated on is none."""
+        """Settings in which the stored study is another one than `config`; what measures its encoders is none."""
         stored, wanted = (
-            {name: value for name, value in flat.items() if name != "evaluate_on"}
+            {name: value for name, value in flat.items() if name not in ("evaluate_on", "protocols")}
             for flat in (self.read()["config"], config.flat())
         )
         return differences(stored, wanted)

@@ -15,7 +15,8 @@ from ray.tune.search import Searcher
 from lejepa_core.random import derive_seed
 from lejepa_platform.budget import Budget
 from lejepa_platform.config import Flat, StudyConfig, TrialConfig
-from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.protocols import wanted_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -63,6 +64,35 @@ class GridPlanner:
     def exhausted(self) -> bool:
         """Whether every trial was handed out."""
         return not self._queue
+
+
+class LackingPlanner:
+    """The trials that are trained and lack a measurement, and no others."""
+
+    def __init__(self, config: StudyConfig, study: StudyLedger) -> None:
+        """Find them."""
+        wanted = wanted_of(config)
+        trained = [ledger for ledger in study.trials() if ledger.finished()]
+        self.total = len(trained)
+        self._queue = deque(_config_of(ledger) for ledger in trained if not ledger.complete(wanted))
+
+    def next(self) -> TrialConfig | None:
+        """The next of them."""
+        return self._queue.popleft() if self._queue else None
+
+    def tell(self, key: str, result: Flat) -> None:
+        """Nothing follows from what is measured."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every one was handed out."""
+        return not self._queue
+
+
+def _config_of(ledger: TrialLedger) -> TrialConfig:
+    result = ledger.result()
+    assert result is not None
+    return TrialConfig.from_flat(result["config"])
 
 
 @dataclass(slots=True)
@@ -204,6 +234,7 @@ def objective(result: Flat) -> float | None:
 
 def make_planner(config: StudyConfig, study: StudyLedger) -> Planner:
     """The planner of a study, knowing what its ledger holds."""
+    wanted = wanted_of(config)
     finished: dict[str, Flat] = {}
     complete: set[str] = set()
     started: dict[str, tuple[int, TrialConfig]] = {}
@@ -211,7 +242,7 @@ def make_planner(config: StudyConfig, study: StudyLedger) -> Planner:
         result, stored = ledger.result(), ledger.config()
         if result is not None:
             finished[ledger.key] = result
-            if not ledger.lacks(config.evaluate_on):
+            if ledger.complete(wanted):
                 complete.add(ledger.key)
         if stored is not None:
             started[ledger.key] = stored["created"], TrialConfig.from_flat(stored["config"])

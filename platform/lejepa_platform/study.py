@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ from lejepa_core.datasets import default_data_root
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
 from lejepa_platform.budget import Budget
-from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, Flat, StudyConfig, TrialConfig
+from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, Flat, StudyConfig, TrialConfig, union
 from lejepa_platform.errors import ClusterError, StudyError
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.progress import Progress
-from lejepa_platform.search import Planner, StudySearcher, make_planner
+from lejepa_platform.protocols import wanted_of
+from lejepa_platform.search import LackingPlanner, Planner, StudySearcher, make_planner
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking import Tracker
 
@@ -133,7 +134,7 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
             f"study {config.name!r} exists with other {', '.join(different)}; add to it with --extend, "
             f"or name another with --study{STREAM_HINT if images else ''}"
         )
-    return ledger, config.evaluated_on(stored.evaluate_on)
+    return ledger, replace(config.evaluated_on(stored.evaluate_on), protocols=union(stored.protocols, config.protocols))
 
 
 def stored_config(ledger: StudyLedger) -> StudyConfig:
@@ -151,16 +152,20 @@ def stored_config(ledger: StudyLedger) -> StudyConfig:
     return StudyConfig.from_flat(document["config"])
 
 
-def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | None = None) -> StudyLedger:
+def run_study(
+    config: StudyConfig, execution: Execution, *, notes: list[str] | None = None, train: bool = True
+) -> StudyLedger:
     """Run what is not finished of a study; running it again continues it.
 
     Args:
         config: From `open_study`.
         execution: How and where.
         notes: Lines that the report should show.
+        train: Whether trials are trained; without, the encoders that there are are measured by what they lack.
 
     Returns:
-        The ledger, in which every trial has a result, but for those that the budget left no time for.
+        The ledger, in which every trial has a result, but for those that the budget left no time for, unless none
+        were to be trained.
 
     Raises:
         StudyError: If another process drives the study, or trials are left without a result.
@@ -175,7 +180,7 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
             for trial in ledger.trials():
                 trial.forget_failures()
         budget = Budget(execution.max_seconds)
-        planner = make_planner(config, ledger)
+        planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
         try:
@@ -185,7 +190,7 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
             if not planner.exhausted or planner.total > len(finished):
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
-                _require_complete(config, ledger, planner, planned, budget)
+                _require_complete(config, ledger, planner, planned if train else [], budget)
         finally:
             missing = tracker.close()
         if missing:
@@ -195,7 +200,8 @@ def run_study(config: StudyConfig, execution: Execution, *, notes: list[str] | N
 
 def _complete(config: StudyConfig, ledger: StudyLedger) -> Iterator[TrialLedger]:
     """The trials that nothing is left to do for."""
-    return (trial for trial in ledger.trials() if trial.finished() and not trial.lacks(config.evaluate_on))
+    wanted = wanted_of(config)
+    return (trial for trial in ledger.trials() if trial.complete(wanted))
 
 
 def _require_complete(
@@ -251,6 +257,7 @@ class _Watch:
     ) -> None:
         self._config, self._ledger, self._execution = config, ledger, execution
         self._tracker, self._progress = tracker, progress
+        self._wanted = wanted_of(config)
         self._tasks: dict[str, TrialTask] = {}
 
     def begin(self, config: TrialConfig) -> str:
@@ -271,7 +278,8 @@ class _Watch:
             threads=execution.threads,
             gpus=execution.gpus,
             checkpoint_seconds=execution.checkpoint_seconds,
-            evaluate_on=dict(self._config.evaluate_on),
+            protocols=dict(self._wanted.protocols),
+            evaluate_on=dict(self._wanted.evaluate_on),
             target_sources={name: execution.sources[name] for name in self._config.evaluate_on},
         )
         self._tasks[config.key] = task

@@ -8,7 +8,7 @@ from typing import Self
 
 from lejepa_core.settings import Stream
 from lejepa_platform.config import Flat, TrialConfig
-from lejepa_platform.ledger import TrialLedger
+from lejepa_platform.ledger import TrialLedger, Wanted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +43,8 @@ class TrialTask:
     """Other data sets that the encoder is evaluated on afterwards: name -> fingerprint."""
     target_sources: Mapping[str, str] = field(default_factory=dict)
     """Where the images of these are, as in `source`."""
+    protocols: Mapping[str, int] = field(default_factory=dict)
+    """What the encoder is measured by afterwards: name -> version."""
 
     @property
     def ledger(self) -> TrialLedger:
@@ -53,7 +55,12 @@ class TrialTask:
     @property
     def done(self) -> bool:
         """Whether the ledger holds all that this task is for."""
-        return self.ledger.finished() and not self.ledger.lacks(self.evaluate_on)
+        return self.ledger.complete(self.wanted)
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is to be measured of the encoder."""
+        return Wanted(protocols=self.protocols, evaluate_on=self.evaluate_on)
 
     def to_json(self) -> str:
         """As JSON."""

@@ -12,39 +12,31 @@ from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import Encoder, build_encoder, load_distinct_weights
 from lejepa_core.errors import DataError
 from lejepa_core.evaluation.transfer import Transfer, measure_transfer
-from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
-from lejepa_platform.errors import SupersededError
 from lejepa_platform.ledger import TransferResult, TrialLedger
 from lejepa_platform.storage import read_json, write_json
 from lejepa_platform.task import TrialTask
-from lejepa_platform.trial import device_of, floor_key, load_trial_data, pinned
+from lejepa_platform.trial import device_of, floor_key, load_trial_data
 
 
-def evaluate_elsewhere(task: TrialTask) -> None:
-    """Evaluate a trial's encoder on each data set that it lacks, writing `transfer.json` after each.
-
-    A failure on one is written there as well, and the others are evaluated all the same.
+def evaluate_elsewhere(task: TrialTask, config: TrialConfig, name: str) -> None:
+    """Evaluate a trial's stored encoder on another data set, and keep what was found.
 
     Raises:
-        SupersededError: If a newer attempt was started meanwhile.
-        Exception: The first failure, once all have had their turn: this process may not be what it was.
+        Exception: Whatever goes wrong; nothing is kept then.
     """
-    config, ledger = TrialConfig.from_flat(task.config), task.ledger
-    failures = []
-    with pinned(task.threads):
-        for name in ledger.lacks(task.evaluate_on):
-            try:
-                result = _evaluate(task, config, name)
-            except SupersededError:
-                raise
-            except Exception as error:
-                failures.append(error)
-                outcome, reason = describe_error(error)
-                result = TransferResult(fingerprint=task.evaluate_on[name], outcome=outcome, reason=reason)
-            ledger.write_transfer(name, result)
-    if failures:
-        raise failures[0]
+    start = time.perf_counter()
+    data = _load(task, config, name)
+    encoder = load_encoder(task.ledger, config).to(device_of(task))
+    found = measure_transfer(encoder, data, image_size=config.image_size)
+    floor = _floor(task, config, data)
+    result = TransferResult(
+        fingerprint=data.fingerprint,
+        metrics=found.metrics | _public(floor),
+        draws=found.draws,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+    task.ledger.write_transfer(name, result)
 
 
 def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
@@ -65,20 +57,6 @@ def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
                 f"{path} is missing or damaged ({why}); remove the trial's folder to train it again"
             ) from error
     return encoder.eval()
-
-
-def _evaluate(task: TrialTask, config: TrialConfig, name: str) -> TransferResult:
-    start = time.perf_counter()
-    data = _load(task, config, name)
-    encoder = load_encoder(task.ledger, config).to(device_of(task))
-    found = measure_transfer(encoder, data, image_size=config.image_size)
-    floor = _floor(task, config, data)
-    return TransferResult(
-        fingerprint=data.fingerprint,
-        metrics=found.metrics | _public(floor),
-        draws=found.draws,
-        seconds=round(time.perf_counter() - start, 3),
-    )
 
 
 def _load(task: TrialTask, config: TrialConfig, name: str) -> ImageDataset:

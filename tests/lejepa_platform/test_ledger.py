@@ -12,7 +12,7 @@ from toys import STUDY, TRIAL
 
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import StorageError, StudyError, SupersededError
-from lejepa_platform.ledger import StudyLedger, TrialLedger, TrialResult
+from lejepa_platform.ledger import StudyLedger, TrialLedger, TrialResult, Wanted
 from lejepa_platform.storage import read_json, require_writable, write_bytes, write_json
 
 
@@ -143,4 +143,5 @@ def test_differences_name_the_settings(tmp_path: Path) -> None:
 
 def test_a_set_in_another_form_is_no_other_set(trial: TrialLedger) -> None:
     trial.begin(TRIAL).write_result(result())
-    assert trial.lacks({TRIAL.dataset: "of its labelled form", "patches": "f" * 16}) == ["patches"]
+    wanted = Wanted(evaluate_on={TRIAL.dataset: "of its labelled form", "patches": "f" * 16})
+    assert list(trial.lacks(wanted).evaluate_on) == ["patches"]

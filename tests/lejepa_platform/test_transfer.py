@@ -78,7 +78,7 @@ def stripes(folder: Path) -> Iterator[str]:
     ledger = begin(folder).ledger
     before = ledger.transfer()
     yield f"folder:{write_folder(folder / 'stripes', per_class=20)}"
-    ledger.forget_transfer()
+    ledger.forget_measured()
     for name, entry in before.items():
         begin(folder).ledger.write_transfer(name, TransferResult(**entry))
 
@@ -128,7 +128,7 @@ def test_what_was_lost_is_measured_again_and_the_same(folder: Path, stripes: str
     run_task(begin(folder, stripes))
     task = begin(folder, stripes)
     before, held = files(task.ledger), task.ledger.transfer()["folder:stripes"]
-    task.ledger.forget_transfer()
+    task.ledger.forget_measured()
     run_task(task)
     assert files(task.ledger) == before
     assert without_seconds(task.ledger.transfer()) == without_seconds({"folder:stripes": held})
@@ -148,7 +148,7 @@ def test_a_set_that_fails_says_why_and_the_others_are_measured(folder: Path, str
     assert (held["gone"]["outcome"], held["folder:stripes"]["outcome"]) == ("error", "ok")
     assert "have changed" in held["gone"]["reason"]
     task.ledger.forget_failures()
-    assert task.ledger.lacks(task.evaluate_on) == ["gone"]
+    assert list(task.ledger.lacks(task.wanted).evaluate_on) == ["gone"]
     assert task.ledger.finished()
 
 

@@ -16,7 +16,7 @@ from lejepa_core.objective import objective_form
 from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import FAILURES, TrialLedger
 
 LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
@@ -41,20 +41,27 @@ class Stamp:
     """Digest of the metrics of these epochs."""
     result: str = ""
     """Digest of the result, empty while there is none."""
-    transfer: str = ""
-    """Digest of what was measured on other data sets, empty while there is none."""
+    later: str = ""
+    """Digest of what was measured of the encoder afterwards, empty while there is nothing."""
+    versions: str = ""
+    """Of the protocols among that, such as `criteria.1,paper.2`."""
 
     def __str__(self) -> str:
-        text = f"{self.epochs}-{self.rows}-{self.result}"
-        return f"{text}-{self.transfer}" if self.transfer else text
+        parts = [f"{self.epochs}-{self.rows}-{self.result}", self.later, self.versions]
+        return "-".join(parts).rstrip("-") if self.later else parts[0]
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Back from `str()`; None if it is no stamp."""
         epochs, _, digests = text.partition("-")
         rows, _, digests = digests.partition("-")
-        result, _, transfer = digests.partition("-")
-        return cls(int(epochs), rows, result, transfer) if epochs.isdigit() else None
+        result, _, digests = digests.partition("-")
+        later, _, versions = digests.partition("-")
+        return cls(int(epochs), rows, result, later, versions) if epochs.isdigit() else None
+
+    def disowns(self, later: Self) -> bool:
+        """Whether something that was measured before this stamp is measured otherwise, or no more, by a later one."""
+        return not set(self.versions.split(",")) - {""} <= set(later.versions.split(","))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +75,10 @@ class Record:
     rows: list[Flat]
     """The metrics of each epoch."""
     result: Flat | None
-    transfer: Mapping[str, float] = field(default_factory=dict)
-    """Metrics on other data sets, under their public names."""
+    later: Mapping[str, float | None] = field(default_factory=dict)
+    """What was measured of the encoder afterwards, under public names."""
+    versions: Mapping[str, int] = field(default_factory=dict)
+    """Of the protocols that found it."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -90,7 +99,8 @@ class Record:
                 created=int(document["created"]),
                 rows=ledger.history(),
                 result=result,
-                transfer=transfer_metrics(ledger.transfer()) if result else {},
+                later=ledger.later_metrics() if result else {},
+                versions=ledger.versions() if result else {},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -117,7 +127,8 @@ class Record:
     def stamp(self) -> Stamp:
         """How much there is to hold."""
         rows = self.rows_digest(len(self.rows))
-        return Stamp(len(self.rows), rows, result_digest(self.result), transfer_digest(self.transfer))
+        later = later_digest(self.later), versions_text(self.versions)
+        return Stamp(len(self.rows), rows, result_digest(self.result), *later)
 
     def rows_digest(self, epochs: int) -> str:
         """Digest of the first epochs' metrics."""
@@ -158,7 +169,7 @@ class Record:
             points += self._points(_numbers(row), int(row["epoch"]))
         if self.result is not None:
             last = self.rows[-1] if self.rows else {}
-            metrics = {**self.result["metrics"], **self.transfer, "cost/seconds": self.result.get("seconds")}
+            metrics = {**self.result["metrics"], **self.later, "cost/seconds": self.result.get("seconds")}
             # The last epoch's metrics are among the result's, and are sent as that epoch's.
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))
@@ -191,9 +202,14 @@ def result_digest(result: Flat | None) -> str:
     return "" if result is None else _digest(result)
 
 
-def transfer_digest(metrics: Mapping[str, float]) -> str:
-    """Digest of the metrics on other data sets, empty if there are none."""
+def later_digest(metrics: Mapping[str, float | None]) -> str:
+    """Digest of what was measured of an encoder afterwards, empty if there is nothing."""
     return _digest(dict(metrics)) if metrics else ""
+
+
+def versions_text(versions: Mapping[str, int]) -> str:
+    """Names and versions of protocols, as a stamp has them."""
+    return ",".join(f"{name}.{version}" for name, version in sorted(versions.items()))
 
 
 def _digest(value: Any) -> str:

@@ -117,7 +117,7 @@ def measure(val_BCL: Floats, test_BCL: Floats, lambdas: Floats) -> Measures:
     chosen_BC = known_BCL.argmax(axis=2)
     best_BC1 = np.take_along_axis(test_BCL, chosen_BC[..., None], axis=2)
     regret_BCL = best_BC1 - test_BCL
-    fixed_B = _fixed(np.round(known_BCL.max(axis=2, keepdims=True) - val_BCL, 12))
+    fixed_B = fixed_lambda(np.round(known_BCL.max(axis=2, keepdims=True) - val_BCL, 12))
     at_fixed_BC = np.take_along_axis(regret_BCL, fixed_B[:, None, None], axis=2)[..., 0]
     return Measures(
         chosen_BC=chosen_BC,
@@ -126,20 +126,24 @@ def measure(val_BCL: Floats, test_BCL: Floats, lambdas: Floats) -> Measures:
         fixed_mean_B=mean_of(at_fixed_BC, axis=1),
         fixed_max_B=np.where(np.isnan(at_fixed_BC), -np.inf, at_fixed_BC).max(axis=1),
         worst_B=np.where(np.isnan(regret_BCL), -np.inf, regret_BCL).max(axis=2).mean(axis=1),
-        width_B=np.median(_widths(regret_BCL, lambdas), axis=1),
+        width_B=np.median(widths(regret_BCL, lambdas), axis=1),
     )
 
 
-def _fixed(val_regret_BCL: Floats) -> Indices:
-    # A λ measured in easy cells only would look cheap: only the most widely measured ones compete.
+def fixed_lambda(val_regret_BCL: Floats) -> Indices:
+    """Index of the one λ for all cells that loses least, for each of B labellings; ties go to the smaller λ.
+
+    A λ measured in easy cells only would look cheap: only the most widely measured ones compete.
+    """
     n_BL = np.isfinite(val_regret_BCL).sum(axis=1)
     widely_BL = n_BL == n_BL.max(axis=1, keepdims=True)
     mean_BL = np.round(mean_of(val_regret_BCL, axis=1), 12)
     return np.where(widely_BL, mean_BL, np.inf).argmin(axis=1)
 
 
-def _widths(regret_BCL: Floats, lambdas: Floats) -> Floats:
-    inside_BCL = np.nan_to_num(regret_BCL, nan=np.inf) <= WINDOW_EPS + 1e-12
+def widths(regret_BCL: Floats, lambdas: Floats, eps: float = WINDOW_EPS) -> Floats:
+    """(B, C): log10(λ_hi / λ_lo) of the widest run of neighbouring λ that lose at most `eps`; a hole ends a run."""
+    inside_BCL = np.nan_to_num(regret_BCL, nan=np.inf) <= eps + 1e-12
     width_BC = np.zeros(inside_BCL.shape[:2])
     start_BC = np.full(inside_BCL.shape[:2], np.nan)
     for index, lam in enumerate(lambdas):
@@ -156,22 +160,30 @@ def observe(grid: Grid) -> Measures:
     return measure(mean_of(grid.val_CSL, axis=1)[None], mean_of(grid.test_CSL, axis=1)[None], grid.lambdas)
 
 
-def permute(grid: Grid, permutations: int = 500, seed: int = 0) -> Measures:
-    """The measures after permuting λ's labels within each (cell, seed); holes stay where they are.
+def relabel(grid: Grid, permutations: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Validation and test accuracies after permuting λ's labels within each (cell, seed); holes stay where they are.
 
-    Validation and test of a trial move together: it is the label that is wrong, not the trial.
+    Both of a trial move together: it is the label that is wrong, not the trial.
+
+    Returns:
+        Two arrays (B, C, S, L).
     """
     rng = np.random.default_rng(seed)
-    sums = np.zeros((2, permutations, len(grid.cells), len(grid.lambdas)))
-    n_CL = np.isfinite(grid.test_CSL).sum(axis=1)
+    shape = (permutations, *grid.test_CSL.shape)
+    val, test = np.full(shape, np.nan), np.full(shape, np.nan)
     for c in range(len(grid.cells)):
         for s in range(len(grid.seeds)):
             (there,) = np.nonzero(np.isfinite(grid.test_CSL[c, s]))
             shuffled = there[rng.random((permutations, len(there))).argsort(axis=1)]
-            sums[0, :, c, there] += grid.val_CSL[c, s][shuffled].T
-            sums[1, :, c, there] += grid.test_CSL[c, s][shuffled].T
-    means = np.where(n_CL > 0, sums / np.maximum(n_CL, 1), np.nan)
-    return measure(means[0], means[1], grid.lambdas)
+            val[:, c, s, there] = grid.val_CSL[c, s][shuffled]
+            test[:, c, s, there] = grid.test_CSL[c, s][shuffled]
+    return val, test
+
+
+def permute(grid: Grid, permutations: int = 500, seed: int = 0) -> Measures:
+    """The measures of `relabel`."""
+    val, test = relabel(grid, permutations, seed)
+    return measure(mean_of(val, axis=2), mean_of(test, axis=2), grid.lambdas)
 
 
 def nulls(observed: Measures, permuted: Measures) -> dict[str, Null]:

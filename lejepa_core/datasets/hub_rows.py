@@ -1,4 +1,4 @@
-"""The rows of a set that was fetched from the Hugging Face Hub: decoded one after another, or each when it is wanted."""
+"""Rows of a set that was fetched from the Hugging Face Hub: decoded one after another, or each when it is wanted."""
 
 import hashlib
 import io

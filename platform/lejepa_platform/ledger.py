@@ -26,6 +26,7 @@ from typing import Literal, Self, get_args
 
 from filelock import FileLock, Timeout
 
+from lejepa_core.settings import Stream
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
 from lejepa_platform.storage import finite, read_json, write_bytes, write_json
@@ -290,6 +291,7 @@ class StudyLedger:
         sources: Mapping[str, str],
         planned: Sequence[TrialConfig],
         notes: Sequence[str] = (),
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         """Write `study.json`; what it said before must have been checked by `differences`."""
         document = {
@@ -297,6 +299,7 @@ class StudyLedger:
             "method_version": METHOD_VERSION,
             "config": config.flat(),
             "sources": dict(sources),
+            "streams": dict(streams or {}),
             "planned": [trial.key for trial in planned],
             "notes": list(notes),
         }

@@ -73,7 +73,7 @@ def test_a_streamed_file_that_cannot_be_read_ends_the_trial_as_an_error_with_its
     source, cache = f"folder:{tmp_path / 'stripes'}", tmp_path / "cache"
     data = load_dataset(source, image_size=32, cache_dir=cache, labelled=False, stream="always")
     task = stripes_task(tmp_path / "decoded", data_fingerprint=data.fingerprint)
-    task = replace(task, source=source, cache=str(cache), stream="always")
+    task = replace(task, source=source, cache=str(cache), streams={data.name: "always"})
     answer = _attempt(run_trial, task)
     assert answer["outcome"] == "error"
     assert answer["reason"].startswith("DataError: folder:stripes: val/stripes_1/3.png cannot be read (")

@@ -45,6 +45,16 @@ def test_samples_are_of_all_ranks_and_ranks_those_that_trained(tmp_path: Path) -
     assert other is None
 
 
+def test_ranks_wait_for_floors_longer_than_for_each_other(tmp_path: Path) -> None:
+    source = f"folder:{write_folder(tmp_path / 'stripes', per_class=20)}"
+    data = load_dataset(source, image_size=32, cache_dir=tmp_path / "cache")
+    task = replace(stripes_task(tmp_path, data_fingerprint=data.fingerprint), labelled=True)
+    (tmp_path / "task").write_text(task.to_json())
+    metrics, other = run_on_ranks("floors", 2, tmp_path, "task", "5")
+    assert metrics["floor/random_init_linear_top1"] > metrics["floor/chance"]
+    assert other is None
+
+
 def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:
     task = stripes_task(tmp_path, epochs=2)
     result = run_trial(task)

@@ -26,7 +26,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyLedger:
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=":")
     return StudyLedger(tmp_path / "study")
 
 

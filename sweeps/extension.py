@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from lejepa_core.settings import Stream
 from lejepa_platform.config import StudyConfig, union
 from sweeps.planning import Plan
 from sweeps.recipes import Recipe
@@ -17,6 +18,8 @@ class StoredStudy:
     """Data set name -> where its images are."""
     notes: Sequence[str]
     """Lines for the report."""
+    streams: Mapping[str, Stream]
+    """Data set name -> whether it is streamed; studies were silent about it once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,7 @@ from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
 from sweeps.planning import DataSettings, Plan, absolute, check_recipe, name_of, resolve
 from sweeps.recipes import RECIPES, Recipe
+from sweeps.streams import held_streams
 from sweeps.targets import check_targets, with_targets
 
 LOG = logging.getLogger("lejepa")
@@ -89,9 +90,11 @@ class Arguments:
     unlabelled: bool = False
     """The images have no classes: nothing is probed, the rest works."""
     stream: Stream = "auto"
-    """Whether to decode photographs each time they are wanted: auto does where all pixels would take over 32 GiB."""
+    """Whether to decode photographs each time they are wanted: auto does where all pixels would take over 32 GiB, and
+    keeps to what a study that exists did."""
     data_workers: int = 2
-    """Processes that decode ahead for each process of a trial, where images are streamed."""
+    """Processes that decode ahead for each process of a trial, where images are streamed. Each takes a CPU, and fewer
+    trials run at once, as long as one fits."""
     search: Search | None = None
     """grid: every λ; tpe: look for the best λ in each cell."""
     trials: int | None = None
@@ -162,10 +165,10 @@ def _run(arguments: Arguments) -> int:
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)
         require_writable(arguments.storage)
-        plan = _plan(arguments, recipe, data, stored)
+        plan = _plan(arguments, recipe, replace(data, held=_held(arguments, recipe, stored, labelled)), stored)
         if arguments.dry_run:
             return _show(plan, execution)
-    return _execute(plan, replace(execution, sources=plan.sources))
+    return _execute(plan, replace(execution, sources=plan.sources, streams=plan.streams))
 
 
 def _stored(arguments: Arguments) -> StoredStudy | None:
@@ -176,7 +179,19 @@ def _stored(arguments: Arguments) -> StoredStudy | None:
         raise StudyError("--extend came without --study; say which study should grow: --study NAME")
     ledger = StudyLedger.find(arguments.study, arguments.storage)
     document = ledger.read()
-    return StoredStudy(config=stored_config(ledger), sources=document["sources"], notes=document["notes"])
+    return StoredStudy(
+        config=stored_config(ledger),
+        sources=document["sources"],
+        notes=document["notes"],
+        streams=document.get("streams", {}),
+    )
+
+
+def _held(arguments: Arguments, recipe: Recipe, stored: StoredStudy | None, labelled: bool) -> Mapping[str, Stream]:
+    if stored is not None:
+        return stored.streams
+    pristine = RECIPES[arguments.preset]()
+    return held_streams(arguments.storage, arguments.study, recipe, pristine, labelled=labelled)
 
 
 def _with_names(arguments: Arguments, stored: StoredStudy | None) -> Arguments:
@@ -279,7 +294,6 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
         sources=sources,
         tracking_uri=tracking_uri(arguments.tracking_uri, arguments.storage),
         data_root=arguments.data_root,
-        stream=arguments.stream,
         data_workers=arguments.data_workers,
         executor=arguments.executor,
         workers=arguments.workers_per_trial,

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
-from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset
+from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset, shown_dataset, streamable
 from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
 from lejepa_core.datasets.hub_files import absolute_name
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings, Stream
 from lejepa_platform.config import StudyConfig, check_lambdas
+from lejepa_platform.errors import StudyError
 from lejepa_platform.trial import training_indices
 from sweeps.recipes import Recipe
 
@@ -39,6 +40,8 @@ class DataSettings:
     """Whether classes are expected."""
     stream: Stream = "auto"
     """Whether images are decoded each time they are wanted."""
+    held: Mapping[str, Stream] = field(default_factory=dict)
+    """The same of the data sets of a study that exists, by name: auto keeps to it."""
     workers: int = 2
     """Processes that decode a streamed data set."""
 
@@ -55,6 +58,11 @@ class Plan:
     images: Mapping[str, ImageDataset]
     targets: Mapping[str, ImageDataset] = field(default_factory=dict)
     """Other data sets that the encoders are evaluated on."""
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Data set name -> whether it is streamed."""
+        return {name: "always" if held.streamed else "never" for name, held in {**self.images, **self.targets}.items()}
 
 
 def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> None:
@@ -103,12 +111,16 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
         LejepaError: In one line, the first thing that is wrong.
     """
     sources = {name: absolute(name) for name in recipe.datasets}
-    images = {name: _load(source, recipe, data) for name, source in sources.items()}
+    size = int(recipe.shared["image_size"])
+    images = {
+        name: load_images(source, data, image_size=size, labelled=data.labelled) for name, source in sources.items()
+    }
     names = [dataset.name for dataset in images.values()]
     if len(set(names)) != len(names):
         raise SettingError(f"two folders have the same name ({' '.join(names)}); rename one")
     _check_builds(recipe)
-    config = _study(recipe, list(images.values()), labelled=data.labelled, name=study or recipe.name)
+    fingerprints = {dataset.name: dataset.fingerprint for dataset in images.values()}
+    config = study_config(recipe, fingerprints, labelled=data.labelled, name=study or recipe.name)
     for dataset in images.values():
         _check_batch(dataset, config)
     return Plan(
@@ -148,26 +160,57 @@ def check_distinct(names: Sequence[str]) -> None:
             raise SettingError(f"{other} and {name} are the same images; leave out one")
 
 
-def _load(source: str, recipe: Recipe, data: DataSettings) -> ImageDataset:
+def load_images(source: str, data: DataSettings, *, image_size: int, labelled: bool) -> ImageDataset:
+    """Open a data set, decoding it if that has not been done.
+
+    Args:
+        source: From `absolute`.
+        data: Where images come from.
+        image_size: Side of a global view, in pixels.
+        labelled: Whether classes are expected.
+
+    Raises:
+        StudyError: If it was asked to be streamed, and is decoded in a study that exists, or the other way round.
+        LejepaError: If it cannot be opened.
+    """
     return load_dataset(
         source,
-        image_size=int(recipe.shared["image_size"]),
+        image_size=image_size,
         cache_dir=data.cache,
         data_root=data.root,
-        labelled=data.labelled,
-        stream=data.stream,
+        labelled=labelled,
+        stream=_stream(source, data),
         workers=data.workers,
     )
 
 
-def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, name: str) -> StudyConfig:
+def _stream(source: str, data: DataSettings) -> Stream:
+    name = shown_dataset(source)
+    held = data.held.get(name, data.stream)
+    if data.stream in ("auto", held) or not streamable(source):
+        return held
+    raise StudyError(
+        f"--stream {data.stream} came, and the study has {name} with --stream {held}; leave --stream out, or name "
+        "another study with --study"
+    )
+
+
+def study_config(recipe: Recipe, fingerprints: Mapping[str, str], *, labelled: bool, name: str) -> StudyConfig:
+    """The study that a recipe makes of images.
+
+    Args:
+        recipe: What is wanted.
+        fingerprints: Name of each data set, in the recipe's order -> fingerprint of its images.
+        labelled: Whether they have classes.
+        name: The study's name.
+    """
     size = int(recipe.shared["image_size"])
     return StudyConfig(
         name=name,
         preset=recipe.name,
         architectures=recipe.architectures,
-        datasets=tuple(dataset.name for dataset in images),
-        fingerprints={dataset.name: dataset.fingerprint for dataset in images},
+        datasets=tuple(fingerprints),
+        fingerprints=dict(fingerprints),
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: optimisers(recipe, name) for name in recipe.architectures},
         families={name: find_architecture(name).group for name in recipe.architectures},

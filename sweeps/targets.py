@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lejepa_core.datasets import DATASETS, ImageDataset, check_dataset, load_dataset
+from lejepa_core.datasets import DATASETS, ImageDataset, check_dataset
 from lejepa_core.errors import DataError, SettingError
 from lejepa_platform.config import STREAM_HINT
-from sweeps.planning import DataSettings, Plan, absolute, check_distinct, notes_on
+from sweeps.planning import DataSettings, Plan, absolute, check_distinct, load_images, notes_on
 
 
 def check_targets(names: Sequence[str], datasets: Sequence[str], data: DataSettings) -> None:
@@ -48,15 +48,7 @@ def with_targets(plan: Plan, sources: Mapping[str, str], data: DataSettings) -> 
 
 
 def _with_target(plan: Plan, source: str, data: DataSettings) -> Plan:
-    target = load_dataset(
-        source,
-        image_size=int(plan.config.shared["image_size"]),
-        cache_dir=data.cache,
-        data_root=data.root,
-        labelled=True,
-        stream=data.stream,
-        workers=data.workers,
-    )
+    target = load_images(source, data, image_size=int(plan.config.shared["image_size"]), labelled=True)
     _check(plan, target, source)
     notes = [*notes_on(target), *_shared_images(target.name, plan.config.datasets)]
     return replace(

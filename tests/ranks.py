@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -230,7 +232,39 @@ def trial_case(rank: int, world: int) -> dict[str, float | None] | None:
     return None if result is None else result.metrics
 
 
+def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, float | None] | None:
+    """A trial whose floors are not there before all patience of its process group is spent."""
+    from filelock import FileLock
+
+    from lejepa_platform.config import TrialConfig
+    from lejepa_platform.task import TrialTask
+    from lejepa_platform.trial import floor_key, run_trial
+
+    begun, seconds = TrialTask.from_json((Path(sys.argv[5]).parent / task).read_text()), float(patience)
+    floors = Path(begun.study) / "floors"
+    floors.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(floors / f"{floor_key(TrialConfig.from_flat(begun.config))}.lock")
+    held, joined = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            joined.wait()
+            time.sleep(2 * seconds)
+
+    if rank == 0:
+        threading.Thread(target=hold).start()
+        held.wait()
+    dist.init_process_group(
+        "gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world, timeout=timedelta(seconds=seconds)
+    )
+    joined.set()
+    result = run_trial(begun)
+    return None if result is None else result.metrics
+
+
 CASES: dict[str, Callable[..., Any]] = {
+    "floors": floors_case,
     "sigreg": sigreg_case,
     "compiled": compiled_case,
     "pretrain": pretrain_case,

@@ -5,7 +5,14 @@
 """
 
 from lejepa_core.datasets.image_dataset import ImageDataset
-from lejepa_core.datasets.load import check_dataset, default_data_root, download_dataset, load_dataset
+from lejepa_core.datasets.load import (
+    check_dataset,
+    default_data_root,
+    download_dataset,
+    load_dataset,
+    shown_dataset,
+    streamable,
+)
 from lejepa_core.datasets.registry import ALIASES, DATASETS
 from lejepa_core.datasets.spec import DatasetSpec
 
@@ -18,4 +25,6 @@ __all__ = [
     "default_data_root",
     "download_dataset",
     "load_dataset",
+    "shown_dataset",
+    "streamable",
 ]

@@ -5,7 +5,6 @@ stays what it was when a study began. The library reads data files only: it has 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 import PIL
 
-from lejepa_core.datasets.decoding import Undecodable, decode, quiet
 from lejepa_core.datasets.folder import SHARE
-from lejepa_core.datasets.hub_files import Columns, columns_of, fetch, library, open_fetched, place, shown_name
-from lejepa_core.datasets.source import Item, Source
+from lejepa_core.datasets.hub_files import Columns, columns_of, fetch, open_fetched, place, shown_name
+from lejepa_core.datasets.hub_rows import Rows, items, lazy_items
+from lejepa_core.datasets.source import Source
 from lejepa_core.datasets.splits import SPLITS
 from lejepa_core.errors import DataError
 
@@ -43,15 +42,19 @@ def hub_source(name: str, root: Path, *, image_size: int, labelled: bool) -> Sou
         DataError: As `check_hub`.
     """
     parts, columns, left_out = _opened(name, root, labelled=labelled)
+    rows = Rows(parts=parts, columns=columns, image_size=image_size)
+    shares = {split: SHARE for split in SPLITS[1:] if split not in parts}
     prints = sorted((split, part._fingerprint, len(part)) for split, part in parts.items())
     state = hashlib.sha256(repr((1, PIL.__version__, columns, prints, left_out)).encode())
     return Source(
         name=shown_name(name),
         key=f"{2 * image_size}px-{state.hexdigest()[:16]}",
         flip=True,
-        items=partial(_items, parts, columns, left_out, image_size),
-        shares={split: SHARE for split in SPLITS[1:] if split not in parts},
+        items=partial(items, rows, left_out),
+        shares=shares,
         labelled=labelled,
+        # As for files: where nothing is carved, names are enough.
+        lazy=partial(lazy_items, rows, left_out, by_name=not shares),
     )
 
 
@@ -119,28 +122,3 @@ def _opened(name: str, root: Path, *, labelled: bool) -> tuple[dict[str, Any], C
 def _has_labels(part: Any, column: str) -> bool:
     # The Hub's way to say of a test image that its label is a secret is -1.
     return bool(np.any(part.data.column(column).to_numpy() >= 0))
-
-
-def _items(
-    parts: Mapping[str, Any], columns: Columns, left_out: tuple[str, ...], image_size: int
-) -> Iterator[Item | str]:
-    yield from left_out
-    image = library().Image(decode=False)
-    for split, part in parts.items():
-        encoded = part.cast_column(columns.image, image)
-        for row, values in enumerate(encoded):
-            yield _item(values, columns, split, f"{split} {row}", image_size)
-
-
-def _item(values: Mapping[str, Any], columns: Columns, split: str, place: str, image_size: int) -> Item | str:
-    label = -1 if columns.label is None else values[columns.label]
-    if columns.label is not None and (label is None or label < 0):
-        return f"{place}: no label"
-    data = (values[columns.image] or {}).get("bytes") or b""
-    try:
-        with quiet():
-            pixels = decode(data, short_side=2 * image_size, long_side=8 * image_size)
-    except Undecodable as error:
-        return f"{place}: {error}"
-    name = columns.classes[label] if columns.label else ""
-    return Item(pixels=pixels, label=name, split=split, digest=hashlib.sha256(data).hexdigest())

@@ -59,6 +59,11 @@ class ImageDataset(ABC):
     def cached_bytes(self) -> int:
         """Size of its pixels in the cache."""
 
+    @property
+    @abstractmethod
+    def streamed(self) -> bool:
+        """Whether its images are decoded each time they are asked for."""
+
     @abstractmethod
     def batch(self, indices: Int64[np.ndarray, " n"]) -> Batch:
         """Get images.
@@ -119,6 +124,11 @@ class DecodedDataset(ImageDataset):
     def cached_bytes(self) -> int:
         """Size of its pixels in the cache."""
         return len(self.pixels)
+
+    @property
+    def streamed(self) -> bool:
+        """Its images were decoded beforehand."""
+        return False
 
     def batch(self, indices: Int64[np.ndarray, " n"]) -> Batch:
         """Copy images out of the cache; as `ImageDataset.batch`."""

@@ -81,7 +81,7 @@ def tree_reader(spec: DatasetSpec, tree: Tree) -> Reader:
             download(spec, tree.archives, root=root, folder=folder, check=check)
         check(root)
 
-    return Reader(source=source, check=check, download=get if tree.archives else None)
+    return Reader(source=source, check=check, download=get if tree.archives else None, streams=True)
 
 
 @cache

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -68,6 +68,22 @@ def decode_file(data: bytes, image_size: int) -> UInt8[np.ndarray, "h w 3"]:
     return decode(data, **_limits(image_size))
 
 
+def decoded_size_of(file: BinaryIO, image_size: int) -> int:
+    """Say from a photograph's header what `decode_file` would give.
+
+    Args:
+        file: The file, open.
+        image_size: As in `decode_file`.
+
+    Returns:
+        Size of the pixels in bytes.
+
+    Raises:
+        Undecodable: As `decoded_bytes`.
+    """
+    return decoded_bytes(file, **_limits(image_size))
+
+
 def content_digest(head: bytes, size: int) -> str:
     """Identify a file by its beginning and its size; identical files share it.
 
@@ -102,7 +118,7 @@ def _glance(root: Path, paths: np.ndarray, image_size: int, by_name: bool, index
     with (root / name).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         digest = name_digest(name) if by_name else content_digest(file.read(HEAD), size)
-        decoded = decoded_bytes(file, **_limits(image_size))
+        decoded = decoded_size_of(file, image_size)
     return Glance(digest=digest, stored=size, decoded=decoded)
 
 

@@ -62,7 +62,7 @@ def listed_reader(
     def get(root: Path) -> None:
         download(spec, archives, root=root, folder=folder, check=check)
 
-    return Reader(source=source, check=check, download=get if archives else None)
+    return Reader(source=source, check=check, download=get if archives else None, streams=True)
 
 
 def photograph_source(spec: DatasetSpec, listing: Listing, image_size: int) -> Source:

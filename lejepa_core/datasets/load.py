@@ -4,9 +4,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from lejepa_core.datasets.folder import check_folder, folder_source
+from lejepa_core.datasets.folder import check_folder, folder_name, folder_source
 from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
 from lejepa_core.datasets.hub_files import PREFIX as _HUB
+from lejepa_core.datasets.hub_files import shown_name
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.datasets.registry import DATASETS, READERS
 from lejepa_core.datasets.streaming import open_source
@@ -61,6 +62,35 @@ def load_dataset(
     else:
         source = replace(READERS[name].source(root, image_size), labelled=labelled)
     return open_source(source, cache_dir, stream=stream, workers=workers)
+
+
+def shown_dataset(name: str) -> str:
+    """Name a dataset for people, without opening it.
+
+    Args:
+        name: As in `load_dataset`.
+
+    Returns:
+        `ImageDataset.name` of what `load_dataset` returns.
+
+    Raises:
+        DataError: The name of a set on the Hub is malformed.
+    """
+    if name.startswith(_FOLDER):
+        return folder_name(_folder(name))
+    return shown_name(name) if name.startswith(_HUB) else name
+
+
+def streamable(name: str) -> bool:
+    """Say whether a dataset can be streamed.
+
+    Args:
+        name: As in `load_dataset`, of a dataset that there is.
+
+    Returns:
+        Whether each of its images can be decoded when it is wanted; if not, it is always decoded beforehand.
+    """
+    return name.startswith((_FOLDER, _HUB)) or READERS[name].streams
 
 
 def check_dataset(name: str, *, data_root: Path | None = None, labelled: bool = True) -> None:

@@ -17,9 +17,11 @@ class Reader:
         check: Raises DataError on a data root that lacks a file or holds a damaged one: which, and what to do.
         download: Puts the files below a data root; None if they come with the installation or by hand only.
         place: From the data root to the folder that is read, where that need not be below it.
+        streams: Whether it is files of which each can be decoded when it is wanted; if not, all images come at once.
     """
 
     source: Callable[[Path, int], Source]
     check: Callable[[Path], None]
     download: Callable[[Path], None] | None
     place: Callable[[Path], Path] | None = None
+    streams: bool = False

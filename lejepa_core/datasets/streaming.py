@@ -6,14 +6,16 @@ The folder of an index holds `index.npz` (int64 place, label, split of each imag
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import Int64
+from rich.console import Console
+from rich.progress import track
 
 from lejepa_core.datasets.building import Damaged, built
 from lejepa_core.datasets.cache import cached, folder_name
@@ -25,6 +27,8 @@ from lejepa_core.datasets.splits import SPLITS
 from lejepa_core.datasets.streamed import StreamedDataset, read_image
 from lejepa_core.datasets.writer import refuse_empty
 from lejepa_core.settings import Stream
+
+T = TypeVar("T")
 
 LIMIT: Final = 32 * 2**30
 """Bytes of pixels that are still decoded beforehand."""
@@ -89,7 +93,8 @@ def _open(folder: Path, *, items: LazyItems, workers: int) -> StreamedDataset:
 
 def _write(folder: Path, *, source: Source, items: LazyItems) -> None:
     skipped, kept = list(items.left_out), dict[int, Glance]()
-    for place, found in enumerate(_glances(items)):
+    glances = _shown(_glances(items), f"looking at the files of {source.name}", len(items.names))
+    for place, found in enumerate(glances):
         if isinstance(found, str):
             skipped.append(found)
         else:
@@ -134,4 +139,11 @@ def _scale(source: Source, items: LazyItems, train: Int64[np.ndarray, " n"]) -> 
     if len(train) > SCALE_SAMPLE:
         train = np.sort(np.random.default_rng(0).choice(train, SCALE_SAMPLE, replace=False))
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool, quiet():
-        return scale_of(list(pool.map(lambda place: moments(read_image(source.name, items, place)), train.tolist())))
+        found = pool.map(lambda place: moments(read_image(source.name, items, place)), train.tolist())
+        return scale_of(list(_shown(found, f"mean and deviation of {source.name}", len(train))))
+
+
+def _shown(found: Iterable[T], what: str, total: int) -> Iterable[T]:
+    """The same, with a bar where a person may be waiting at a terminal."""
+    console = Console(stderr=True)
+    return track(found, what, total, console=console, transient=True, disable=not console.is_terminal)

@@ -47,6 +47,8 @@ class Placement:
     """Processes per trial."""
     threads: int = 1
     """CPU threads per process."""
+    decoders: int = 0
+    """Processes beside each that decode its images, and count as a CPU each."""
     gpus: float = 0.0
     """GPUs per process; a fraction for several trials on one."""
     time_limit: float | None = None
@@ -56,11 +58,16 @@ class Placement:
     trial_function: str = TRIAL_FUNCTION
     """module:function that runs a `TrialTask`."""
 
+    @property
+    def cpus(self) -> int:
+        """CPUs of one process and of those that decode for it."""
+        return self.threads + self.decoders
+
     def trainable(self) -> Any:
         """What to hand to `ray.tune.Tuner`; its config is {"task": JSON of a TrialTask}."""
         if self.executor == "inline":
             actor = tune.with_parameters(InlineTrainable, placement=self)
-            return tune.with_resources(actor, {"CPU": self.threads, "GPU": self.gpus})
+            return tune.with_resources(actor, {"CPU": self.cpus, "GPU": self.gpus})
         # The trial actor only waits for its workers, which have a placement group of their own: a share of a CPU here
         # would be missing there. Ray refuses an empty request, hence a byte.
         waiting = tune.PlacementGroupFactory([{"memory": 1}])
@@ -209,7 +216,7 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     task = TrialTask.from_json(config["task"])
     start = time.monotonic()
     scratch = Path(placement.scratch) / f"{task.ledger.key}-{task.attempt}"
-    resources = {"CPU": placement.threads, **({"GPU": placement.gpus} if placement.gpus else {})}
+    resources = {"CPU": placement.cpus, **({"GPU": placement.gpus} if placement.gpus else {})}
     trainer = TorchTrainer(
         _ray_train_worker,
         train_loop_config=config,

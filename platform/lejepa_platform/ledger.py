@@ -28,6 +28,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from lejepa_core.settings import Stream
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
 from lejepa_platform.outcomes import (
@@ -327,6 +328,7 @@ class StudyLedger:
         sources: Mapping[str, str],
         planned: Sequence[TrialConfig],
         notes: Sequence[str] = (),
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         """Write `study.json`; what it said before must have been checked by `differences`."""
         document = {
@@ -334,6 +336,7 @@ class StudyLedger:
             "method_version": METHOD_VERSION,
             "config": config.flat(),
             "sources": dict(sources),
+            "streams": dict(streams or {}),
             "planned": [trial.key for trial in planned],
             "notes": list(notes),
         }

@@ -4,9 +4,9 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,10 +34,7 @@ TRIAL_RESTARTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
-    """How and where a study runs; nothing here changes a result.
-
-    But a study keeps to one form of its images: streamed and decoded ones have different fingerprints.
-    """
+    """How and where a study runs; nothing here changes a result."""
 
     storage: Path
     """Folder of all studies, the data cache and the default tracking store."""
@@ -47,8 +44,9 @@ class Execution:
     """MLflow tracking store."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""
-    stream: Stream = "auto"
-    """Whether images are decoded each time they are wanted."""
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    """Data set name, of those to evaluate on as well -> "always" if its images are decoded each time they are wanted,
+    "never" if they were decoded beforehand. A study keeps to it: the two have different fingerprints."""
     data_workers: int = 2
     """Processes that decode a streamed data set, for each process of a trial."""
     executor: Executor = "auto"
@@ -102,6 +100,7 @@ class Execution:
             executor=self._automatic if self.executor == "auto" else self.executor,
             workers=self.workers,
             threads=self.threads,
+            decoders=self.data_workers if "always" in self.streams.values() else 0,
             gpus=self.gpus,
             time_limit=self.time_limit,
             scratch=str(scratch),
@@ -175,7 +174,7 @@ def run_study(
     ledger.path.mkdir(parents=True, exist_ok=True)
     with ledger.driver_lock():
         planned = config.grid() if config.search == "grid" else []
-        ledger.save(config, sources=execution.sources, planned=planned, notes=notes or [])
+        ledger.save(config, sources=execution.sources, planned=planned, notes=notes or [], streams=execution.streams)
         if execution.retry_failed:
             for trial in ledger.trials():
                 trial.forget_failures()
@@ -228,8 +227,9 @@ def _drive(
 ) -> None:
     scratch = ledger.path / ".ray"
     shutil.rmtree(scratch, ignore_errors=True)
-    placement = execution.placement(scratch / "train")
     with _ray(execution.address):
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        placement = with_decoders(execution.placement(scratch / "train"), machines)
         concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
         watch = _Watch(config, ledger, execution, tracker, progress)
         searcher = StudySearcher(planner, watch.begin, watch.ended, budget)
@@ -273,7 +273,7 @@ class _Watch:
             # Said even where it is the default: a trial has another working directory.
             data_root=str((execution.data_root or default_data_root()).resolve()),
             labelled=self._config.labelled,
-            stream=execution.stream,
+            streams=dict(execution.streams),
             data_workers=execution.data_workers,
             threads=execution.threads,
             gpus=execution.gpus,
@@ -306,7 +306,7 @@ def concurrent_trials(placement: Placement, cluster: Mapping[str, float], wanted
     Raises:
         ClusterError: If not even one fits.
     """
-    needs = {"CPU": float(placement.workers * placement.threads), "GPU": placement.workers * placement.gpus}
+    needs = {"CPU": float(placement.workers * placement.cpus), "GPU": placement.workers * placement.gpus}
     for name, need in needs.items():
         have = cluster.get(name, 0.0)
         if need > have:
@@ -318,6 +318,23 @@ def concurrent_trials(placement: Placement, cluster: Mapping[str, float], wanted
         LOG.warning("the cluster has GPUs and no trial uses them; say --gpus-per-worker 1, or a fraction")
     fitting = min(int(cluster.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need)
     return min(fitting, wanted) if wanted else fitting
+
+
+def with_decoders(placement: Placement, machines: Sequence[Mapping[str, float]]) -> Placement:
+    """Let decoding processes count as CPUs, as far as one trial still fits: a small machine is busy, not refused.
+
+    Args:
+        placement: What one trial would like.
+        machines: Resources of each.
+
+    Returns:
+        What it gets; as many processes decode as before.
+    """
+    for decoders in range(placement.decoders, 0, -1):
+        fewer = replace(placement, decoders=decoders)
+        if sum(int(machine.get("CPU", 0.0) // fewer.cpus) for machine in machines) >= placement.workers:
+            return fewer
+    return replace(placement, decoders=0)
 
 
 @contextmanager

@@ -29,8 +29,8 @@ class TrialTask:
     """Folder of downloaded data sets."""
     labelled: bool = True
     """Whether to look for classes, and to probe."""
-    stream: Stream = "auto"
-    """Whether images are decoded each time they are wanted."""
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    """Data set name, of those in `evaluate_on` as well -> whether its images are decoded each time they are wanted."""
     data_workers: int = 2
     """Processes that decode a streamed data set, for each process of the trial."""
     threads: int = 1

@@ -57,9 +57,9 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         encoder = build_encoder(config).to(device_of(task))
         if rank() == 0:
             ledger.write("environment.json", json.dumps(environment(task, config, encoder), indent=1).encode())
-        metrics = objective_figures(config)
-        if rank() == 0:
-            metrics |= _floors(task, config, data, encoder, train)
+        # On every rank, though one suffices: the others wait at its lock, for as long as it takes. They would wait in
+        # their first collective otherwise, and give up at the process group's timeout.
+        metrics = objective_figures(config) | _floors(task, config, data, encoder, train)
         overhead = time.perf_counter() - start
         result = _train_and_evaluate(task, config, ledger, data, encoder, train, metrics, overhead)
         if result is not None:
@@ -79,7 +79,7 @@ def load_trial_data(task: TrialTask, config: TrialConfig) -> ImageDataset:
         cache_dir=Path(task.cache),
         data_root=Path(task.data_root) if task.data_root else None,
         labelled=task.labelled,
-        stream=task.stream,
+        stream=task.streams.get(config.dataset, "auto"),
         workers=task.data_workers,
     )
     if data.fingerprint != config.data_fingerprint:

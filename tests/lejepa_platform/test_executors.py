@@ -18,7 +18,7 @@ from lejepa_platform.child import is_out_of_memory
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger
-from lejepa_platform.study import concurrent_trials
+from lejepa_platform.study import concurrent_trials, with_decoders
 from lejepa_platform.task import TrialTask
 
 TESTS = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyLedger:
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=":")
     return StudyLedger(tmp_path / "study")
 
 
@@ -129,3 +129,28 @@ def test_concurrency_is_what_the_cluster_holds() -> None:
         concurrent_trials(two_workers, {"CPU": 2.0}, None)
     with pytest.raises(ClusterError, match=r"needs 0\.25 GPUs, the cluster has 0"):
         concurrent_trials(quarter, {"CPU": 2.0}, None)
+
+
+def test_processes_that_decode_take_cpus_from_other_trials() -> None:
+    streaming = Placement(executor="inline", threads=2, decoders=2)
+    assert concurrent_trials(streaming, {"CPU": 16.0}, None) == 4
+    assert concurrent_trials(replace(streaming, workers=2), {"CPU": 16.0}, None) == 2
+
+
+@pytest.mark.parametrize(
+    ("machines", "workers", "counted"),
+    [
+        ([4], 1, 2),
+        ([3], 1, 1),
+        ([2], 1, 0),
+        ([1], 1, 0),
+        ([6, 2], 2, 1),
+        ([4, 2], 2, 0),
+        ([3, 3], 2, 1),
+        ([6], 2, 1),
+        ([8], 2, 2),
+    ],
+)
+def test_decoding_is_counted_as_far_as_one_trial_fits(machines: list[float], workers: int, counted: int) -> None:
+    streaming = Placement(executor="ray_train", workers=workers, threads=2, decoders=2)
+    assert with_decoders(streaming, [{"CPU": float(cpus)} for cpus in machines]).decoders == counted

@@ -45,6 +45,16 @@ def test_samples_are_of_all_ranks_and_ranks_those_that_trained(tmp_path: Path) -
     assert other is None
 
 
+def test_ranks_wait_for_floors_longer_than_for_each_other(tmp_path: Path) -> None:
+    source = f"folder:{write_folder(tmp_path / 'stripes', per_class=20)}"
+    data = load_dataset(source, image_size=32, cache_dir=tmp_path / "cache")
+    task = replace(stripes_task(tmp_path, data_fingerprint=data.fingerprint), labelled=True)
+    (tmp_path / "task").write_text(task.to_json())
+    metrics, other = run_on_ranks("floors", 2, tmp_path, "task", "5")
+    assert metrics["floor/random_init_linear_top1"] > metrics["floor/chance"]
+    assert other is None
+
+
 def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:
     task = stripes_task(tmp_path, epochs=2)
     result = run_trial(task)
@@ -73,7 +83,7 @@ def test_a_streamed_file_that_cannot_be_read_ends_the_trial_as_an_error_with_its
     source, cache = f"folder:{tmp_path / 'stripes'}", tmp_path / "cache"
     data = load_dataset(source, image_size=32, cache_dir=cache, labelled=False, stream="always")
     task = stripes_task(tmp_path / "decoded", data_fingerprint=data.fingerprint)
-    task = replace(task, source=source, cache=str(cache), stream="always")
+    task = replace(task, source=source, cache=str(cache), streams={data.name: "always"})
     answer = _attempt(run_trial, task)
     assert answer["outcome"] == "error"
     assert answer["reason"].startswith("DataError: folder:stripes: val/stripes_1/3.png cannot be read (")

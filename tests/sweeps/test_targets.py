@@ -21,7 +21,7 @@ def noted(monkeypatch: pytest.MonkeyPatch, own: str, target: str) -> list[str]:
     def load(source: str, **_: Any) -> SimpleNamespace:
         return SimpleNamespace(name=source, fingerprint="c" * 16, skipped=())
 
-    monkeypatch.setattr("sweeps.targets.load_dataset", load)
+    monkeypatch.setattr("sweeps.planning.load_dataset", load)
     config = replace(STUDY, datasets=(own,), fingerprints={own: "a" * 16})
     plan = Plan(config=config, sources={own: own}, notes=[], images={})
     data = DataSettings(cache=Path(), root=None, labelled=True)

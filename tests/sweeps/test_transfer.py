@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from toys import write_folder
 
+from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.tracking import default_uri
 from lejepa_platform.tracking.client import connect
 from sweeps.lambda_stability import main
@@ -53,3 +54,17 @@ def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(
     client = connect(default_uri(storage))
     (run,) = client.search_runs([client.get_experiment_by_name("s").experiment_id], "tags.role = 'trial'")
     assert {f"transfer/folder:few_{n}/linear_top1_at_1" for n in (2, 4)} <= run.data.metrics.keys()
+
+
+@pytest.mark.slow
+def test_two_workers_of_ray_train_evaluate_on_another_set_once(tmp_path: Path) -> None:
+    storage, images = tmp_path / "studies", write_folder(tmp_path / "stripes", per_class=20)
+    other = f"folder:{write_folder(tmp_path / 'few', per_class=20, classes=2)}"
+    command(storage, images, "--executor", "ray_train", "--workers-per-trial", "2", "--stream", "always",
+            "--data-workers", "1", "--evaluate-on", other)  # fmt: skip
+    (trial,) = StudyLedger.at(storage, "s").trials()
+    result, transfer = trial.result(), trial.transfer()["folder:few"]
+    assert result is not None
+    assert (result["outcome"], result["metrics"]["objective/ranks"]) == ("ok", 2)
+    assert transfer["outcome"] == "ok"
+    assert 0.5 <= transfer["metrics"]["linear_top1"] <= 1

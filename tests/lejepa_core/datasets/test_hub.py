@@ -1,21 +1,17 @@
 """`hf:` with the real datasets library, on folders laid out as on the Hub; without a network."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dataset_trees_h import CYAN, GREY, TURNED, assert_special, jpeg, noise, opened, pixels, sizes, special
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import ClassLabel, Features, Image, Value
+from hub_sets import NAMES, publish, rows
 
 from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.errors import DataError
 from sweeps.planning import absolute
-
-NAMES = ["ant", "bee", "cat"]
-LABELLED = Features({"image": Image(), "label": ClassLabel(names=NAMES), "id": Value("int64")})
 
 
 @pytest.fixture(autouse=True)
@@ -26,23 +22,6 @@ def library_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
-
-
-def rows(n: int, seed: int, labels: list[int] | None = None) -> dict[str, list[Any]]:
-    return {
-        "image": [{"bytes": jpeg(noise(1000 * seed + i)), "path": None} for i in range(n)],
-        "label": labels or [i % 3 for i in range(n)],
-        "id": list(range(n)),
-    }
-
-
-def publish(folder: Path, splits: Mapping[str, dict[str, list[Any]]], features: Features = LABELLED) -> str:
-    """Parquet files, one per split, as on the Hub; gives the name of the set."""
-    for split, columns in splits.items():
-        (folder / "data").mkdir(parents=True, exist_ok=True)
-        part = Dataset.from_dict({name: columns[name] for name in features}, features=features)
-        part.to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
-    return f"hf:{folder}"
 
 
 def load(name: str, root: Path, tmp_path: Path, labelled: bool = True) -> ImageDataset:

@@ -9,7 +9,7 @@ import pytest
 import torchvision_sets
 from dataset_trees import ARRAYS, PHOTOGRAPHS, Tree
 
-from lejepa_core.datasets import ImageDataset
+from lejepa_core.datasets import ImageDataset, streamable
 from lejepa_core.datasets.cache import cached
 from lejepa_core.errors import DataError
 
@@ -48,6 +48,12 @@ def refusal(tree: Tree, cache: Path) -> str:
     assert str(checking.value) == str(loading.value)
     assert "\n" not in str(checking.value)
     return str(checking.value)
+
+
+@pytest.mark.parametrize("name", [*PHOTOGRAPHS, *ARRAYS])
+def test_what_can_be_streamed_says_so(name: str, trees: dict[str, Tree]) -> None:
+    reader = trees[name].reader
+    assert (reader.source(trees[name].root, 32).lazy is not None) == reader.streams == streamable(name)
 
 
 @pytest.mark.parametrize("name", [*PHOTOGRAPHS, *ARRAYS])

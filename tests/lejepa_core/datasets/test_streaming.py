@@ -17,7 +17,7 @@ from lejepa_core.datasets.folder import folder_source
 from lejepa_core.datasets.image_dataset import DecodedDataset
 from lejepa_core.datasets.lazy import HEAD, lazy_files
 from lejepa_core.datasets.source import Glance, LazyItems, Source
-from lejepa_core.datasets.streamed import StreamedDataset
+from lejepa_core.datasets.streamed import StreamedDataset, _Batches
 from lejepa_core.datasets.streaming import SCALE_SAMPLE, decoded_size, open_source
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import DataError, SettingError
@@ -85,6 +85,34 @@ def test_batches_are_those_of_the_decoded_form_in_order(folder: Path, workers: i
         assert all(torch.equal(a, b) for a, b in zip(wanted, found, strict=True))
     with pytest.raises(IndexError):
         streamed.batch(np.array([43]))
+
+
+def test_a_worker_hands_over_no_more_than_the_pixels(folder: Path) -> None:
+    for size, name in (((400, 20), "wide"), ((20, 400), "tall")):
+        Image.new("RGB", size).save(folder / "cat" / f"{name}.png")
+    streamed = load(folder, "always")
+    assert isinstance(streamed, StreamedDataset)
+    indices = np.arange(len(streamed))
+    padded, _ = streamed.batch(indices)
+    handed = _Batches(streamed, [indices])[0]
+    assert not isinstance(handed, str)
+    assert len(handed[0]) == sum(streamed.items.read(place).nbytes for place in streamed.places.tolist())
+    assert padded.numel() > 5 * len(handed[0])
+
+
+def test_a_person_at_a_terminal_sees_how_far_an_index_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    load(folder, "always")
+    shown = capsys.readouterr().err
+    assert "looking at the files of folder:pets" in shown
+    assert "100%" in shown
+
+
+def test_nothing_is_shown_where_nobody_watches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(folder, "always")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_losses_and_weights_are_those_of_the_decoded_form(both: tuple[DecodedDataset, StreamedDataset]) -> None:

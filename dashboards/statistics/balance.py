@@ -6,6 +6,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from dashboards.statistics.blocks import left_out
+
 FACTORS: Final = ("architecture", "dataset", "lambda")
 AXES: Final = (*FACTORS, "seed")
 NAMED: Final = {"lambda": "λ ", "seed": "seed "}
@@ -28,9 +30,7 @@ def balanced(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
         axis, level = _emptiest(part)
         part = part[part[axis] != level]
         lost.append(f"{NAMED[axis]}{level:g}" if isinstance(level, int | float) else str(level))
-    if not lost:
-        return part, ""
-    return part, f"balanced without {', '.join(lost)}: {len(part)} of {len(points)} trials"
+    return part, f"{left_out(tuple(lost))} ({len(part)} of {len(points)} trials are in)" if lost else ""
 
 
 def _combinations(part: pd.DataFrame) -> int:

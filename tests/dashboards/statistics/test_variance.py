@@ -116,7 +116,7 @@ def test_a_hole_costs_one_level_and_is_named():
     values[2, 1, 3, 0] = np.nan
     found = variance_shares(scored(values), permutations=1)
     assert (found.n, found.of) == (80, 95)
-    assert found.note == "balanced without a02: 80 of 95 trials"
+    assert found.note == "left out for holes: a02 (80 of 95 trials are in)"
 
 
 def test_diverged_trials_are_in_and_said():
@@ -142,4 +142,4 @@ def test_the_balanced_part_is_a_whole_grid():
     part, words = balanced(scored(values).dropna(subset=["test"]))
     axes = ["architecture", "dataset", "lambda", "seed"]
     assert len(part) == np.prod([part[axis].nunique() for axis in axes]) > 0
-    assert words.startswith("balanced without")
+    assert words.startswith("left out for holes: ")

@@ -32,6 +32,8 @@ class RegretData:
     """Column of the λ chosen on validation."""
     marks: tuple[tuple[str, ...], ...]
     """(cells, λ): what a reader must know of the trials there, as in `✕1 n=2`; empty if all is well."""
+    failed: tuple[tuple[bool, ...], ...]
+    """(cells, λ): whether every trial that was started there failed (diverged ones included)."""
 
 
 def regret_data(trials: pd.DataFrame) -> RegretData:
@@ -41,7 +43,8 @@ def regret_data(trials: pd.DataFrame) -> RegretData:
     grid = make_grid(points)
     found = observe(grid) if grid.cells else None
     cells = sorted({(str(a), str(d)) for a, d in zip(points["architecture"], points["dataset"], strict=True)})
-    cells.sort(key=lambda cell: (cell[1], cell[0]))
+    families = dict(zip(points["architecture"].astype(str), points["family"].astype(str), strict=True))
+    cells.sort(key=lambda cell: (cell[1], families[cell[0]], cell[0]))
     lambdas = sorted(float(value) for value in points["lambda"].unique())
     values = np.full((len(cells), len(lambdas)), np.nan)
     chosen: list[int | None] = [None] * len(cells)
@@ -52,7 +55,21 @@ def regret_data(trials: pd.DataFrame) -> RegretData:
         values[row, columns] = 100 * found.regret_BCL[0, c]
         chosen[row] = columns[found.chosen_BC[0, c]]
     marks = _marks(points, cells, lambdas)
-    return RegretData(cells=tuple(cells), lambdas=tuple(lambdas), points=values, chosen=tuple(chosen), marks=marks)
+    return RegretData(
+        cells=tuple(cells),
+        lambdas=tuple(lambdas),
+        points=values,
+        chosen=tuple(chosen),
+        marks=marks,
+        failed=_failed(points, cells, lambdas),
+    )
+
+
+def _failed(
+    points: pd.DataFrame, cells: Sequence[tuple[str, str]], lambdas: Sequence[float]
+) -> tuple[tuple[bool, ...], ...]:
+    lost = points["outcome"].isin(FAILURES).groupby([points[name] for name in (*CELL, "lambda")]).all()
+    return tuple(tuple(bool(lost.get((*cell, lam), False)) for lam in lambdas) for cell in cells)
 
 
 def _marks(
@@ -99,6 +116,7 @@ def draw_regret(data: RegretData) -> go.Figure:
         hoverinfo="text",
         showscale=False,
     )
+    _hatch(figure, data.failed)
     figure.update_xaxes(
         tickvals=columns, ticktext=[f"{lam:g}" for lam in data.lambdas], side="top", showgrid=False, ticks="",
         title={"text": "λ", "standoff": 2}, zeroline=False, range=[-0.5, len(columns) - 0.5],
@@ -116,6 +134,20 @@ def draw_regret(data: RegretData) -> go.Figure:
         for lam, value, mark in zip(data.lambdas, row, marks, strict=True)
     ]
     return style.with_table(figure, ("architecture", "data set", "lambda", "points lost", "marks"), table)
+
+
+def _hatch(figure: go.Figure, failed: tuple[tuple[bool, ...], ...]) -> None:
+    corners = [(-0.48, -0.46), (0.48, -0.46), (0.48, 0.46), (-0.48, 0.46), (-0.48, -0.46)]
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, column in [(r, c) for r, marks in enumerate(failed) for c, lost in enumerate(marks) if lost]:
+        x += [*(column + dx for dx, _ in corners), None]
+        y += [*(row + dy for _, dy in corners), None]
+    if x:
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"width": 0}, fill="toself", hoverinfo="skip",
+            fillcolor="rgba(0,0,0,0)", fillpattern={"shape": "/", "size": 6, "fgcolor": style.faded(style.MUTED, 0.6)},
+        )  # fmt: skip
 
 
 def _frame(row: int, column: int) -> dict[str, object]:

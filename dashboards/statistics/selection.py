@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboards.statistics.regret import Floats, mean_of
-from dashboards.statistics.scores import CELL, SETTINGS, Interval, score, t_interval
+from dashboards.statistics.regret import Floats, Indices, mean_of
+from dashboards.statistics.scores import CELL, SETTINGS, Interval, score
 from dashboards.statistics.selection_criteria import dead_runs
 from dashboards.statistics.selection_families import Family, Kind, families
+from dashboards.statistics.selection_intervals import Pairs, crossed_interval
 from dashboards.statistics.selection_regret import (
     Layout,
     Outcomes,
@@ -30,8 +31,6 @@ from dashboards.statistics.selection_regret import (
 
 By = Literal["cell", "dataset"]
 Leave = Literal["dataset", "architecture"]
-MIN_GROUPS: Final = 6
-"""Fewer choices than this give no interval: see the coverage in tests/dashboards/statistics."""
 RESAMPLES: Final = 1000
 
 
@@ -44,8 +43,7 @@ class Ranked:
     about: str
     kind: Kind
     regret: Interval
-    """Mean over the groups where it could choose; t-interval, for groups drawn like these and other seeds.
-    None below `MIN_GROUPS`, or when all groups lose the same."""
+    """Mean over the groups where it could choose; see `crossed_interval`."""
     note: str
     """Why there is no interval, or which groups are not counted."""
     worst: float
@@ -61,7 +59,8 @@ class Ranked:
     missing: int
     """Labelled trials without a value."""
     p_best: float | None
-    """Share of resamples (groups, and seeds within them) in which no label-free criterion loses less; None
+    """Share of resamples (architectures, data sets, and seeds within their pairs) in which no label-free
+    criterion loses less; None
     for references, and for criteria that could choose in fewer groups than others."""
 
 
@@ -74,6 +73,8 @@ class Selection:
     """What free parameters are held apart from."""
     ranked: tuple[Ranked, ...]
     groups: tuple[str, ...]
+    pairs: Pairs
+    """Architecture and data set of each group."""
     candidates: int
     seeds: int
     n: int
@@ -91,13 +92,15 @@ class Selection:
 class _Judged:
     """One family's regrets."""
 
-    family: Family
+    label: str
+    about: str
+    kind: Kind
     members: tuple[str, ...]
     val_MBG: Floats
     test_MBG: Floats
     fitted_BG: Floats
     """Test regret, cross-fitted where there are several members."""
-    member_G: npt.NDArray[np.intp]
+    member_G: Indices
     unguarded_G: Floats | None
     missing: int
 
@@ -131,20 +134,22 @@ def select(
     layout = lay_out(table, columns, free)
     held_G = layout.groups[leave].to_numpy(dtype=object)
     test_GSK = layout.spread(table["test"])
-    weights_BGS = resample_seeds(np.isfinite(test_GSK).any(axis=2), resamples, seed)
+    weights_BGS = resample_seeds(test_GSK, resamples, seed)
     values = layout.spread(table["val"]), test_GSK, layout.spread(dead_runs(table).astype(float))
     means, once = outcomes(*values, weights_BGS), outcomes(*values, weights_BGS[:1])
     judged = {name: _judge(family, table, layout, means, once, held_G) for name, family in families().items()}
     judged |= {"fixed": _fixed(layout, means, held_G), "labels": _labels(means)}
-    p_best = _p_best({name: j.fitted_BG for name, j in judged.items() if j.family.kind != "reference"}, seed)
+    pairs = _pairs(layout)
+    p_best = _p_best({name: j.fitted_BG for name, j in judged.items() if j.kind != "reference"}, pairs, seed)
     names = tuple(" on ".join(row) for row in layout.groups.astype(str).itertuples(index=False, name=None))
-    ranked = [_ranked(name, j, names, p_best.get(name)) for name, j in judged.items()]
-    elsewhere_G = _best_elsewhere([j for j in judged.values() if j.family.kind != "reference"], held_G)
+    ranked = [_ranked(name, j, names, pairs, p_best.get(name)) for name, j in judged.items()]
+    elsewhere_G = _best_elsewhere([j for j in judged.values() if j.kind != "reference"], held_G)
     return Selection(
         by=by,
         leave=leave,
         ranked=tuple(sorted(ranked, key=lambda r: (np.isnan(r.regret.mean), r.regret.mean))),
         groups=names,
+        pairs=pairs,
         candidates=len(layout.candidates),
         seeds=len(layout.seeds),
         n=len(table),
@@ -162,28 +167,31 @@ def _judge(
     once: Outcomes,
     held_G: npt.NDArray[np.object_],
 ) -> _Judged:
-    ranks = [of(table, layout.by, family.guardable) for of in family.members.values()]
-    pairs = [regrets(layout.spread(rank), means, family.guardable) for rank in ranks]
+    ranks = family.ranks(table, layout.by, family.guardable)
+    pairs = [regrets(layout.spread(rank), means, family.guardable) for rank in ranks.values()]
     val_MBG, test_MBG = (np.stack(side) for side in zip(*pairs, strict=True))
     unguarded_G = None
     if family.guardable:
-        raw = [of(table, layout.by, False) for of in family.members.values()]
-        loose = [regrets(layout.spread(rank), once, False) for rank in raw]
-        unguarded_G = _fit(*(np.stack(side) for side in zip(*loose, strict=True)), held_G)[0][0]
+        raw = family.ranks(table, layout.by, False)
+        loose = [regrets(layout.spread(rank), once, False) for rank in raw.values()]
+        val_M1G, test_M1G = (np.stack(side) for side in zip(*loose, strict=True))
+        unguarded_G = _fit(val_M1G, test_M1G, held_G)[0][0]
     fitted_BG, member_G = _fit(val_MBG, test_MBG, held_G)
     return _Judged(
-        family=family,
-        members=tuple(family.members),
+        label=family.label,
+        about=family.about,
+        kind=family.kind,
+        members=tuple(ranks),
         val_MBG=val_MBG,
         test_MBG=test_MBG,
         fitted_BG=fitted_BG,
         member_G=member_G,
         unguarded_G=unguarded_G,
-        missing=max(int(rank.isna().sum()) for rank in ranks),
+        missing=max(int(rank.isna().sum()) for rank in ranks.values()),
     )
 
 
-def _fit(val_MBG: Floats, test_MBG: Floats, held_G: npt.NDArray[np.object_]) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _fit(val_MBG: Floats, test_MBG: Floats, held_G: npt.NDArray[np.object_]) -> tuple[Floats, Indices]:
     if len(test_MBG) == 1:
         return test_MBG[0], np.zeros(len(held_G), dtype=np.intp)
     return cross_fit(val_MBG, test_MBG, held_G)
@@ -194,62 +202,82 @@ def _fixed(layout: Layout, means: Outcomes, held_G: npt.NDArray[np.object_]) -> 
     val_MBG = (means.best_val_BG[..., None] - means.val_BGK).transpose(2, 0, 1)
     test_MBG = (means.best_test_BG[..., None] - means.test_BGK).transpose(2, 0, 1)
     shown = layout.candidates.loc[:, layout.candidates.nunique() > 1]
-    names = [", ".join(f"{n} {v}" for n, v in row.items()) for row in shown.to_dict("records")]
-    fitted_BG, member_G = cross_fit(val_MBG, test_MBG, held_G)
+    names = tuple(", ".join(f"{name} {value}" for name, value in row.items()) for row in shown.to_dict("records"))
     about = "the one candidate that is best by the labels of other groups"
-    family = Family(label="fixed choice", about=about, kind="reference", members={}, guardable=False)
-    return _Judged(
-        family=family,
-        members=tuple(names),
-        val_MBG=val_MBG,
-        test_MBG=test_MBG,
-        fitted_BG=fitted_BG,
-        member_G=member_G,
-        unguarded_G=None,
-        missing=0,
-    )
+    return _reference("fixed choice", about, names, val_MBG, test_MBG, cross_fit(val_MBG, test_MBG, held_G))
 
 
 def _labels(means: Outcomes) -> _Judged:
-    zeros_BG = np.zeros_like(means.best_test_BG)
+    zeros_MBG = np.zeros_like(means.best_test_BG)[None]
+    whole = zeros_MBG[0], np.zeros(zeros_MBG.shape[2], dtype=np.intp)
     about = "best mean validation accuracy: 0 by definition"
-    family = Family(label="labels", about=about, kind="reference", members={}, guardable=False)
+    return _reference("labels", about, ("",), zeros_MBG, zeros_MBG, whole)
+
+
+def _reference(
+    label: str, about: str, members: tuple[str, ...], val_MBG: Floats, test_MBG: Floats, fitted: tuple[Floats, Indices]
+) -> _Judged:
     return _Judged(
-        family=family,
-        members=("",),
-        val_MBG=zeros_BG[None],
-        test_MBG=zeros_BG[None],
-        fitted_BG=zeros_BG,
-        member_G=np.zeros(zeros_BG.shape[1], dtype=np.intp),
+        label=label,
+        about=about,
+        kind="reference",
+        members=members,
+        val_MBG=val_MBG,
+        test_MBG=test_MBG,
+        fitted_BG=fitted[0],
+        member_G=fitted[1],
         unguarded_G=None,
         missing=0,
     )
 
 
-def _p_best(regret_QBG: Mapping[str, Floats], seed: int) -> dict[str, float]:
+def _pairs(layout: Layout) -> Pairs:
+    whole = layout.groups.reindex(columns=CELL, fill_value="")
+    return Pairs(
+        architecture_G=whole["architecture"].to_numpy(dtype=object), dataset_G=whole["dataset"].to_numpy(dtype=object)
+    )
+
+
+def _p_best(regret_QBG: Mapping[str, Floats], pairs: Pairs, seed: int) -> dict[str, float]:
     n_Q = {name: int(np.isfinite(regret_BG[0]).sum()) for name, regret_BG in regret_QBG.items()}
     widely = [name for name, n in n_Q.items() if n == max(n_Q.values()) and n > 0]
     if not widely or len(regret_QBG[widely[0]]) < 2:
         return {}
-    resampled_BG = regret_QBG[widely[0]][1:]
-    drawn_BG = np.random.default_rng(seed).integers(resampled_BG.shape[1], size=resampled_BG.shape)
-    mean_QB = np.stack([mean_of(np.take_along_axis(regret_QBG[name][1:], drawn_BG, axis=1), axis=1) for name in widely])
+    weights_BG = _draw_pairs(pairs, len(regret_QBG[widely[0]]) - 1, seed)
+    mean_QB = np.stack([_weighted(regret_QBG[name][1:], weights_BG) for name in widely])
     rounded_QB = np.round(np.nan_to_num(mean_QB, nan=np.inf), 12)
     first_QB = rounded_QB == rounded_QB.min(axis=0)
     share_Q = (first_QB / first_QB.sum(axis=0)).mean(axis=1)
     return dict(zip(widely, share_Q.tolist(), strict=True))
 
 
-def _ranked(name: str, judged: _Judged, groups: Sequence[str], p_best: float | None) -> Ranked:
+def _draw_pairs(pairs: Pairs, resamples: int, seed: int) -> Floats:
+    """How often each group counts: architectures and data sets are drawn again, apart from one another."""
+    rng = np.random.default_rng(seed)
+    weights_BG = np.ones((resamples, len(pairs.dataset_G)))
+    for labels_G in (pairs.architecture_G, pairs.dataset_G):
+        names, index_G = np.unique(labels_G.astype(str), return_inverse=True)
+        weights_BG *= rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, index_G]
+    return weights_BG
+
+
+def _weighted(values_BG: Floats, weights_BG: Floats) -> Floats:
+    known_BG = np.where(np.isfinite(values_BG), weights_BG, 0.0)
+    total_B = known_BG.sum(axis=1)
+    sum_B = (known_BG * np.nan_to_num(values_BG)).sum(axis=1)
+    return np.where(total_B > 0, sum_B / np.where(total_B > 0, total_B, 1.0), np.nan)
+
+
+def _ranked(name: str, judged: _Judged, groups: Sequence[str], pairs: Pairs, p_best: float | None) -> Ranked:
     regret_G = judged.fitted_BG[0]
-    interval, note = regret_interval(regret_G)
+    interval, note = crossed_interval(regret_G, pairs)
     whole_B = choose_member(judged.val_MBG, np.ones(judged.val_MBG.shape[:2], dtype=bool))
     chosen = {g: judged.members[m] if m >= 0 else "" for g, m in zip(groups, judged.member_G, strict=True)}
     return Ranked(
         name=name,
-        label=judged.family.label,
-        about=judged.family.about,
-        kind=judged.family.kind,
+        label=judged.label,
+        about=judged.about,
+        kind=judged.kind,
         regret=interval,
         note=note,
         worst=float(np.nanmax(regret_G)) if interval.n else np.nan,
@@ -262,21 +290,6 @@ def _ranked(name: str, judged: _Judged, groups: Sequence[str], p_best: float | N
     )
 
 
-def regret_interval(regret_G: Floats) -> tuple[Interval, str]:
-    """Mean of regrets over groups, with a t-interval or the reason why there is none."""
-    known = regret_G[np.isfinite(regret_G)]
-    lacking = (
-        f"could not choose in {len(regret_G) - len(known)} of {len(regret_G)}" if len(known) < len(regret_G) else ""
-    )
-    if not len(known):
-        return Interval(mean=np.nan, low=None, high=None, n=0), lacking or "nothing to choose from"
-    equal = bool(np.ptp(known) < 1e-12)
-    why = "too few groups for an interval" if len(known) < MIN_GROUPS else "the same everywhere: no interval"
-    interval = t_interval(known.tolist(), len(known) + 1 if equal else MIN_GROUPS)
-    notes = [lacking, why if interval.low is None else ""]
-    return interval, "; ".join(note for note in notes if note)
-
-
 def _best_elsewhere(judged: Sequence[_Judged], held_G: npt.NDArray[np.object_]) -> Floats:
     """Regret of the family with the least cross-fitted validation regret on the groups held apart."""
     found_G = np.full(len(held_G), np.nan)
@@ -284,10 +297,11 @@ def _best_elsewhere(judged: Sequence[_Judged], held_G: npt.NDArray[np.object_]) 
         apart_G = held_G != held
         if not apart_G.any():
             continue
-        inner = [_fit(j.val_MBG[:, :1, apart_G], j.val_MBG[:, :1, apart_G], held_G[apart_G])[0] for j in judged]
+        vals = [j.val_MBG[:, :1, apart_G] for j in judged]
+        inner_QBG = np.stack([_fit(val_M1G, val_M1G, held_G[apart_G])[0] for val_M1G in vals])
         for g in np.nonzero(~apart_G)[0]:
             possible_QB = np.array([[np.isfinite(j.fitted_BG[0, g])] for j in judged])
-            best_B = choose_member(np.stack(inner), possible_QB)
+            best_B = choose_member(inner_QBG, possible_QB)
             if best_B is not None:
                 found_G[g] = judged[best_B[0]].fitted_BG[0, g]
     return found_G

@@ -1,17 +1,16 @@
 """Which label-free criterion to use, how sure that is, and what it chooses where there are no labels."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from dashboards.statistics.scores import CELL, SETTINGS, Interval, score
-from dashboards.statistics.selection import By, Ranked, Selection, regret_interval
+from dashboards.statistics.selection import By, Ranked, Selection
 from dashboards.statistics.selection_criteria import dead_runs
 from dashboards.statistics.selection_families import families
+from dashboards.statistics.selection_intervals import Pairs, crossed_interval
 
 SURE: Final = 0.05
 """Two criteria are told apart when chance gives such a difference less often, shared among all compared."""
@@ -59,8 +58,8 @@ def best_criterion(selection: Selection) -> Best | None:
     order = list(families())
     best = min(able, key=lambda r: (round(r.regret.mean, 12), order.index(r.name)))
     rivals = [r for r in selection.ranked if r.name not in (best.name, "labels") and r.regret.n]
-    honest, _ = regret_interval(np.array(list(selection.best_elsewhere.values()), dtype=float))
-    others = tuple(_compare(best, rival, len(rivals)) for rival in rivals)
+    honest, _ = crossed_interval(np.array(list(selection.best_elsewhere.values()), dtype=float), selection.pairs)
+    others = tuple(_compare(best, rival, selection.pairs, len(rivals)) for rival in rivals)
     return Best(
         name=best.name,
         label=best.label,
@@ -73,13 +72,11 @@ def best_criterion(selection: Selection) -> Best | None:
     )
 
 
-def _compare(best: Ranked, rival: Ranked, among: int) -> Compared:
-    pairs = np.array([rival.by_group[g] - best.by_group[g] for g in best.by_group], dtype=float)
-    difference, _ = regret_interval(pairs)
-    known = pairs[np.isfinite(pairs)]
-    apart = False
-    if difference.low is not None:
-        apart = bool(stats.ttest_1samp(known, 0.0).pvalue * among < SURE)
+def _compare(best: Ranked, rival: Ranked, pairs: Pairs, among: int) -> Compared:
+    difference_G = np.array([rival.by_group[g] - best.by_group[g] for g in best.by_group], dtype=float)
+    difference, _ = crossed_interval(difference_G, pairs)
+    strict, _ = crossed_interval(difference_G, pairs, 1 - SURE / among)
+    apart = strict.low is not None and strict.high is not None and not strict.low <= 0 <= strict.high
     return Compared(name=rival.name, difference=difference, told_apart=apart)
 
 
@@ -115,7 +112,7 @@ def rank_candidates(trials: pd.DataFrame, name: str, member: str = "", by: By = 
     free = [column for column in (*CELL, "lambda", *SETTINGS) if column not in columns]
     family = families()[name]
     ranked = table.assign(
-        rank=family.members[member](table, columns, family.guardable), dead=dead_runs(table).astype(float)
+        rank=family.ranks(table, columns, family.guardable)[member], dead=dead_runs(table).astype(float)
     )
     means = ranked.groupby([*columns, *free], dropna=False).agg(
         rank=("rank", "mean"), dead=("dead", "mean"), n=("rank", "count")

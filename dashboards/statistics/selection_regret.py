@@ -78,8 +78,9 @@ def _numbered(keys: pd.DataFrame) -> tuple[Indices, pd.DataFrame]:
     return np.asarray(number, dtype=np.intp), distinct.drop(columns="number")
 
 
-def resample_seeds(there_GS: Bools, resamples: int, seed: int) -> Floats:
+def resample_seeds(values_GSK: Floats, resamples: int, seed: int) -> Floats:
     """How often each seed counts, (1 + B, G, S): once in row 0, then drawn with replacement in each group."""
+    there_GS = np.asarray(np.isfinite(values_GSK).any(axis=2))
     rng = np.random.default_rng(seed)
     weights_BGS = np.zeros((1 + resamples, *there_GS.shape))
     weights_BGS[0] = there_GS

@@ -93,7 +93,7 @@ def pretrain(
     steps = steps_per_epoch(settings, len(train))
     _refuse_chance(encoder)
     model = synchronise_batchnorm(encoder)
-    optimiser = torch.optim.AdamW(_parameter_groups(encoder, settings.weight_decay), lr=0.0)
+    optimiser = torch.optim.AdamW(parameter_groups(encoder, settings.weight_decay), lr=0.0)
     probe = _online_probe(settings, data, encoder)
     first = restore(model, optimiser, probe, resume) if resume else 0
     device = next(model.parameters()).device
@@ -202,7 +202,7 @@ def _refuse_chance(encoder: Encoder) -> None:
         raise SettingError("an architecture with dropout or stochastic depth came; it takes one worker per trial")
 
 
-def _parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices, but not for what the backbone exempts, such as position embeddings."""
     exempt: set[str] = getattr(encoder.backbone, "no_weight_decay", set)()
     names = [f"backbone.{name}" for name in exempt]

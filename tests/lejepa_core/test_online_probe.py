@@ -9,8 +9,8 @@ import pytest
 import torch
 from ranks import run_on_ranks
 from resuming import SETTINGS
-from toys import stripes
 from torch import nn
+from toys import stripes
 
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import build_encoder

@@ -2,8 +2,8 @@
 
 # V views, N samples of this rank, D dims
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,17 +18,15 @@ from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder
 from lejepa_core.errors import LejepaError, SettingError
 from lejepa_core.objective import LeJEPALoss, LossTerms
+from lejepa_core.online_probe import OnlineProbe
 from lejepa_core.random import derive_seed
 from lejepa_core.reading import sigreg_reading
 from lejepa_core.regularizers import build_regularizer
+from lejepa_core.schedule import warmup_cosine
 from lejepa_core.settings import SIGREG, PretrainSettings, regularizer_label
+from lejepa_core.training_state import Log, restore, training_state
+from lejepa_core.training_state import State as State
 from lejepa_core.views import ViewSettings, make_views
-
-State = dict[str, Any]
-"""Tensors and numbers from which `pretrain` goes on: epochs done, terms of the loss in each step of the epoch that has
-begun and the seconds it has taken, model, optimiser."""
-CHECK_EVERY = 20
-"""Steps between looks at whether the loss is still finite; each look waits for the device."""
 
 
 class DivergedError(LejepaError):
@@ -50,7 +48,8 @@ class EpochResult:
     step: int
     """Steps done."""
     metrics: dict[str, float]
-    """`loss_metrics` of the means over the epoch's steps, and train/learning_rate of the last."""
+    """`loss_metrics` of the means over the epoch's steps, train/learning_rate of the last, and, for images with labels,
+    online/top1: how well an `OnlineProbe` told the images of each step before it learned them."""
     losses: list[float]
     """The total loss of each step."""
     seconds: float
@@ -94,34 +93,40 @@ def pretrain(
     steps = steps_per_epoch(settings, len(train))
     _refuse_chance(encoder)
     model = synchronise_batchnorm(encoder)
-    optimiser = torch.optim.AdamW(_parameter_groups(encoder, settings.weight_decay), lr=0.0)
-    first = _restore(model, optimiser, resume) if resume else 0
+    optimiser = torch.optim.AdamW(parameter_groups(encoder, settings.weight_decay), lr=0.0)
+    probe = _online_probe(settings, data, encoder)
+    first = restore(model, optimiser, probe, resume) if resume else 0
     device = next(model.parameters()).device
     loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(device)
     trained = _distribute(model)
     model.train()
-    for epoch in range(first, settings.epochs):
-        log = _Log(settings, resume if resume and epoch == first else None, device)
-        batches = epoch_batches(settings, train, epoch)[log.steps :]
-        fetched = data.batches([batch.numpy() for batch in batches], pinned=device.type == "cuda")
-        for batch, (images, sizes) in zip(batches, fetched, strict=True):
-            step = epoch * steps + log.steps
-            rate = learning_rate(settings, step, steps * settings.epochs)
-            views = _views(settings, data, model, images, sizes, batch, epoch)
-            terms = _step(settings, trained, loss, optimiser, views, step=step, rate=rate)
-            log.add(terms, last=log.steps + 1 == steps, epoch=epoch + 1, step=step + 1)
-            if checkpoint and log.steps < steps:
-                checkpoint(lambda done=epoch, log=log: _state(model, optimiser, done, log))  # type: ignore[misc]
-        if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in model.parameters()):
-            raise DivergedError(epoch + 1, (epoch + 1) * steps, {"weights": math.nan})
-        yield EpochResult(
-            epoch=epoch + 1,
-            step=(epoch + 1) * steps,
-            metrics={**log.means(), "train/learning_rate": rate},
-            losses=log.losses(),
-            seconds=log.seconds(),
-            state=lambda done=epoch + 1: _state(model, optimiser, done),  # type: ignore[misc]
-        )
+    with probe.watching(encoder) if probe else nullcontext():
+        for epoch in range(first, settings.epochs):
+            log = Log(device, resume if resume and epoch == first else None)
+            batches = epoch_batches(settings, train, epoch)[log.steps :]
+            fetched = data.batches([batch.numpy() for batch in batches], pinned=device.type == "cuda")
+            for batch, (images, sizes) in zip(batches, fetched, strict=True):
+                step = epoch * steps + log.steps
+                rate = learning_rate(settings, step, steps * settings.epochs)
+                views = _views(settings, data, model, images, sizes, batch, epoch)
+                terms = _step(settings, trained, loss, optimiser, views, step=step, rate=rate)
+                if probe:
+                    probe.learn(batch)
+                if broken := log.add(terms, last=log.steps + 1 == steps):
+                    raise DivergedError(epoch + 1, step + 1, _named(settings, broken))
+                if checkpoint and log.steps < steps:
+                    checkpoint(lambda done=epoch, log=log: training_state(model, optimiser, probe, done, log))  # type: ignore[misc]
+            if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in model.parameters()):
+                raise DivergedError(epoch + 1, (epoch + 1) * steps, {"weights": math.nan})
+            metrics = loss_metrics(settings, log.means()) | (probe.end_epoch() if probe else {})
+            yield EpochResult(
+                epoch=epoch + 1,
+                step=(epoch + 1) * steps,
+                metrics={**metrics, "train/learning_rate": rate},
+                losses=log.losses(),
+                seconds=log.seconds(),
+                state=lambda done=epoch + 1: training_state(model, optimiser, probe, done),  # type: ignore[misc]
+            )
 
 
 def loss_metrics(settings: PretrainSettings, terms: Sequence[float]) -> dict[str, float]:
@@ -160,12 +165,7 @@ def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
 
 def learning_rate(settings: PretrainSettings, step: int, steps: int) -> float:
     """Linear warm-up to the peak, then a cosine to a thousandth of it."""
-    warmup = round(settings.warmup * steps)
-    if step < warmup:
-        return settings.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - 1 - warmup)
-    floor = settings.learning_rate / 1000
-    return floor + (settings.learning_rate - floor) * (1 + math.cos(math.pi * progress)) / 2
+    return warmup_cosine(settings.learning_rate, step, steps, warmup=settings.warmup)
 
 
 def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSettings:
@@ -184,6 +184,17 @@ def view_settings(settings: PretrainSettings, data: ImageDataset) -> ViewSetting
     return views if data.photographic else replace(views, jitter=0.0, grey=0.0, blur=0.0, solarise=0.0)
 
 
+def _online_probe(settings: PretrainSettings, data: ImageDataset, encoder: Encoder) -> OnlineProbe | None:
+    if data.labels is None:
+        return None
+    return OnlineProbe(encoder, data.labels, views=settings.views_global, batch_size=settings.batch_size)
+
+
+def _named(settings: PretrainSettings, terms: list[float]) -> dict[str, float]:
+    names = ("total", "prediction", regularizer_label(settings.regularizer).lower())
+    return dict(zip(names, terms, strict=True))
+
+
 def _refuse_chance(encoder: Encoder) -> None:
     """Dropout draws per process: with several, they would no longer compute what one does."""
     rates = [getattr(m, "drop_prob", None) or (m.p if isinstance(m, nn.Dropout) else 0.0) for m in encoder.modules()]
@@ -191,7 +202,7 @@ def _refuse_chance(encoder: Encoder) -> None:
         raise SettingError("an architecture with dropout or stochastic depth came; it takes one worker per trial")
 
 
-def _parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices, but not for what the backbone exempts, such as position embeddings."""
     exempt: set[str] = getattr(encoder.backbone, "no_weight_decay", set)()
     names = [f"backbone.{name}" for name in exempt]
@@ -261,58 +272,3 @@ def _step(
         group["lr"] = rate
     optimiser.step()
     return LossTerms(*(term.detach() for term in terms))
-
-
-class _Log:
-    """Time and loss terms of an epoch's steps, these fetched from the device now and then."""
-
-    def __init__(self, settings: PretrainSettings, resume: State | None, device: torch.device) -> None:
-        """Start an epoch, or take up the one of a state."""
-        self._settings = settings
-        # States were of whole epochs once, and had neither.
-        done = {"terms": torch.zeros(0, len(LossTerms._fields)), "seconds": 0.0, **(resume or {})}
-        self._terms: list[Tensor] = list(done["terms"].to(device))
-        self._start = time.perf_counter() - done["seconds"]
-
-    @property
-    def steps(self) -> int:
-        """Steps done."""
-        return len(self._terms)
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self._start
-
-    def terms(self) -> Tensor:
-        """Total, prediction and regulariser of each step, (steps, 3)."""
-        return torch.stack(self._terms)
-
-    def add(self, terms: LossTerms, *, last: bool, epoch: int, step: int) -> None:
-        self._terms.append(torch.stack(tuple(terms)))
-        if (last or self.steps % CHECK_EVERY == 0) and not bool(self.terms().isfinite().all()):
-            values = next(t.tolist() for t in self._terms if not bool(t.isfinite().all()))
-            names = ("total", "prediction", regularizer_label(self._settings.regularizer).lower())
-            raise DivergedError(epoch, step, dict(zip(names, values, strict=True)))
-
-    def means(self) -> dict[str, float]:
-        return loss_metrics(self._settings, self.terms().double().mean(0).tolist())
-
-    def losses(self) -> list[float]:
-        values: list[float] = self.terms()[:, 0].tolist()
-        return values
-
-
-def _state(model: nn.Module, optimiser: torch.optim.Optimizer, epoch: int, log: _Log | None = None) -> State:
-    """The state after so many epochs, and after the steps of a log."""
-    return {
-        "epoch": epoch,
-        "terms": log.terms() if log else torch.zeros(0, len(LossTerms._fields)),
-        "seconds": log.seconds() if log else 0.0,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-
-
-def _restore(model: nn.Module, optimiser: torch.optim.Optimizer, state: State) -> int:
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    return int(state["epoch"])

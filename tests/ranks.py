@@ -144,13 +144,14 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
     epochs = list(loop.pretrain(settings, data, encoder, train=torch.from_numpy(train)))
     losses = [loss for epoch in epochs for loss in epoch.losses]
     shares = torch.tensor([epoch.metrics["train/sigreg_share"] for epoch in epochs])
+    online = torch.tensor([epoch.metrics["online/top1"] for epoch in epochs], dtype=torch.float64)
     if rank == 0:
         # The other ranks are done: an evaluation must not wait for them.
         evaluate(encoder, data, image_size=32, train=train)
     gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
     buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])
     return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers,
-            "shares": shares}  # fmt: skip
+            "shares": shares, "online": online}  # fmt: skip
 
 
 def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:

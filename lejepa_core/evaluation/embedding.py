@@ -1,8 +1,9 @@
 """What an encoder makes of plain images: embeddings and projections, in batches."""
 
 # N samples, F features
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -40,7 +41,6 @@ def batch_statistics(encoder: Encoder) -> Iterator[None]:
             layer.running_mean, layer.running_var = mean, variance
 
 
-@torch.inference_mode()
 def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int, *, projected: bool = False) -> Tensor:
     """Embeddings, or projections, of plain images.
 
@@ -54,6 +54,26 @@ def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int
     Returns:
         (N, F) on the CPU, in the encoder's precision.
     """
+    look = partial(_project, encoder) if projected else encoder.embed
+    return look_at(look, encoder, data, indices, image_size)
+
+
+@torch.inference_mode()
+def look_at(
+    look: Callable[[Tensor], Tensor], encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int
+) -> Tensor:
+    """What a function makes of plain images.
+
+    Args:
+        look: (n, 3, S, S), on the encoder's device and in its precision -> (n, ...).
+        encoder: Where and in which precision.
+        data: The images.
+        indices: Which of them, in which order.
+        image_size: S, in pixels.
+
+    Returns:
+        (N, ...) on the CPU.
+    """
     parameter = next(encoder.parameters())
     parts = []
     # Equal chunks: a last one of a single image would have no batch statistics.
@@ -66,5 +86,10 @@ def embed(encoder: Encoder, data: ImageDataset, indices: Labels, image_size: int
             mean=data.mean,
             std=data.std,
         ).to(parameter.dtype)
-        parts.append((encoder([view[None]])[0] if projected else encoder.embed(view)).cpu())
+        parts.append(look(view).cpu())
     return torch.cat(parts)
+
+
+def _project(encoder: Encoder, view: Tensor) -> Tensor:
+    projections: Tensor = encoder([view[None]])[0]
+    return projections

@@ -52,6 +52,17 @@ def chance(data: ImageDataset) -> float | None:
     return float((data.labels[data.splits["test"]] == commonest).mean())
 
 
+def linear_and_knn(features: Mapping[str, Tensor], labels: Mapping[str, Labels]) -> dict[str, Probe]:
+    """Both probes, "linear" and "knn".
+
+    Args:
+        features: (N, F) for each of "train", "val" and "test".
+        labels: (N,) for each.
+    """
+    arrays = {name: x.float().numpy() for name, x in features.items()}
+    return {"linear": linear_probe(arrays, labels), "knn": knn_probe(features, labels)}
+
+
 def linear_probe(embeddings: Mapping[str, NDArray[np.float32]], labels: Mapping[str, Labels]) -> Probe:
     """Multinomial logistic regression on standardised embeddings, its strength chosen on the validation split.
 

@@ -7,8 +7,9 @@ tables 2 and 3 of LeJEPA, arXiv 2511.08544.
 """
 
 # N samples, F features
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import Encoder
 from lejepa_core.errors import DataError
 from lejepa_core.evaluation.embedding import embed
-from lejepa_core.evaluation.probes import Labels, Probe, chance, few_per_class, knn_probe, linear_probe
+from lejepa_core.evaluation.probes import Labels, Probe, chance, few_per_class, linear_and_knn
 from lejepa_core.random import derive_seed
 
 SHOTS: Final = (1, 2, 5, 10, 100)
@@ -69,7 +70,8 @@ def measure_transfer(encoder: Encoder, data: ImageDataset, *, image_size: int) -
     labels = {name: data.labels[indices] for name, indices in data.splits.items()}
     metrics: dict[str, float] = {}
     draws: dict[str, list[float]] = {}
-    for suffix, probes in _by_shots(embeddings, labels, data.fingerprint):
+    for shots, probes in probes_by_shots(embeddings, labels, data.fingerprint, (None, *SHOTS)):
+        suffix = shots_suffix(shots)
         for name in ("linear", "knn"):
             draws[f"{name}_top1{suffix}"] = test = [drawn[name].test_top1 for drawn in probes]
             metrics[f"{name}_top1{suffix}"] = float(np.mean(test))
@@ -101,21 +103,31 @@ def shots_suffix(shots: int | None) -> str:
     return "" if shots is None else f"_at_{shots}"
 
 
-def _by_shots(
-    embeddings: Embeddings, labels: Mapping[str, Labels], fingerprint: str
-) -> Iterator[tuple[str, list[Probes]]]:
-    everything = [_probe(embeddings, labels)]
-    yield shots_suffix(None), everything
+def probes_by_shots(
+    embeddings: Embeddings, labels: Mapping[str, Labels], fingerprint: str, shots: Iterable[int | None]
+) -> Iterator[tuple[int | None, list[Probes]]]:
+    """Probes at several numbers of labels.
+
+    Args:
+        embeddings: Of each split.
+        labels: Of each split.
+        fingerprint: Of the data set, to which the draws belong.
+        shots: Train images per class, None for all of them.
+
+    Yields:
+        Each number and the probes of each of its draws; those of all images where no class has more.
+    """
+    everything = cache(lambda: [linear_and_knn(embeddings, labels)])
     largest = int(np.bincount(labels["train"]).max())
-    for shots in SHOTS:
-        probes = everything
-        if shots < largest:
-            drawn = [
-                few_shot(labels["train"], shots, fingerprint=fingerprint, draw=draw)
-                for draw in range(DRAWS if shots <= LARGEST_REPEATED else 1)
-            ]
-            probes = [_probe(*_only(positions, embeddings, labels)) for positions in drawn]
-        yield shots_suffix(shots), probes
+    for count in shots:
+        if count is None or count >= largest:
+            yield count, everything()
+            continue
+        drawn = [
+            few_shot(labels["train"], count, fingerprint=fingerprint, draw=draw)
+            for draw in range(DRAWS if count <= LARGEST_REPEATED else 1)
+        ]
+        yield count, [linear_and_knn(*_only(positions, embeddings, labels)) for positions in drawn]
 
 
 def _only(
@@ -124,8 +136,3 @@ def _only(
     """The same with fewer train images."""
     fewer = {**embeddings, "train": embeddings["train"][torch.from_numpy(positions)]}
     return fewer, {**labels, "train": labels["train"][positions]}
-
-
-def _probe(embeddings: Embeddings, labels: Mapping[str, Labels]) -> Probes:
-    arrays = {name: values.float().numpy() for name, values in embeddings.items()}
-    return {"linear": linear_probe(arrays, labels), "knn": knn_probe(embeddings, labels)}

@@ -223,7 +223,7 @@ def objective_figures(config: TrialConfig) -> Metrics:
 
 
 def _public_metrics(row: Flat) -> Metrics:
-    return {name: value for name, value in row.items() if name.startswith("train/")}
+    return {name: value for name, value in row.items() if name.startswith(("train/", "online/"))}
 
 
 def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:

@@ -117,7 +117,8 @@ def test_the_share_is_where_sigreg_stands_between_a_gaussian_and_collapse(data: 
 @pytest.mark.parametrize("change", [{"regularizer": "watson"}, {"regularizer": "bhep"}, {"batch_size": 2}])
 def test_without_a_scale_there_is_no_share(data: ImageDataset, change: dict) -> None:
     _, results = run(replace(SETTINGS, **change), data, epochs=1)
-    assert results[0].metrics.keys() == {"train/loss", "train/prediction", "train/sigreg", "train/learning_rate"}
+    wanted = {"train/loss", "train/prediction", "train/sigreg", "train/learning_rate", "online/top1"}
+    assert results[0].metrics.keys() == wanted
 
 
 def test_a_batch_larger_than_the_data_is_refused(data: ImageDataset) -> None:

@@ -53,7 +53,7 @@ def shape_data(study: Path, trials: pd.DataFrame) -> tuple[ShapePanel, ...]:
         trials: `Results.trials`.
     """
     measured = trials[trials["outcome"].isin(MEASURED)]
-    panels = []
+    panels: list[ShapePanel] = []
     for (architecture, dataset), cell in measured.groupby(CELL):
         first = cell[cell["seed"] == cell["seed"].min()].drop_duplicates("lambda")
         held = [(row, arrays) for row in first.to_dict("records") if (arrays := _arrays(study, row)) is not None]

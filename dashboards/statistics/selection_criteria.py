@@ -13,7 +13,7 @@ import pandas as pd
 
 from dashboards.statistics.judge_ranks import scaled_losses
 from dashboards.statistics.scores import MIN_PAIRS, column
-from lejepa_core.geometry import MIN_SPREAD
+from lejepa_core.geometry.cloud import MIN_SPREAD
 
 Score = Callable[[pd.DataFrame, Sequence[str]], pd.Series]
 """Scored rows of `statistics.scores.score` and the columns that delimit one choice -> a score per row."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tyro
 
-from lejepa_core.settings import Stream
 from lejepa_platform.ledger import StudyLedger
 
 
@@ -21,8 +20,6 @@ class Evaluate:
     """Folder of all studies."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""
-    stream: Stream = "auto"
-    """As it was when the study was made."""
     threads: int = 1
     """CPU threads per trial."""
     gpus: float = 0.0
@@ -52,7 +49,7 @@ class Evaluate:
             sources=document["sources"],
             tracking_uri=tracking_uri(self.tracking_uri, storage),
             data_root=self.data_root,
-            stream=self.stream,
+            streams=document.get("streams", {}),
             threads=self.threads,
             gpus=self.gpus,
             max_concurrent=self.max_concurrent,

@@ -1,0 +1,134 @@
+"""Which λ and architecture to take where there are no labels, by the criterion that lost least where there were."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from dashboards.results import Results
+from dashboards.statistics.scores import MEASURED, column
+from dashboards.statistics.selection_best import rank_candidates
+from dashboards.statistics.selection_families import families
+
+Json = dict[str, Any]
+KNOWN: Final = Path(__file__).parent / "known_regret.json"
+"""How far choices without labels were from the labelled best in a study with labels; says which and how it was run."""
+
+
+def known_regret() -> Json:
+    """`criterion`, `member`, `study`, and `regret` by criterion: mean, low and high in points, and n."""
+    known: Json = json.loads(KNOWN.read_text(encoding="utf-8"))
+    return known
+
+
+def advise(results: Results) -> list[Json]:
+    """For each data set of a study: what the label-free criterion chooses, and how the alternatives rank.
+
+    Args:
+        results: A grid study, labelled or not; labels are not looked at.
+    """
+    known = known_regret()
+    trials = _blinded(results.trials)
+    return [
+        _advice(dataset, part, known)
+        for dataset, part in trials.groupby("dataset")
+        if part["outcome"].isin((*MEASURED, "diverged")).any()
+    ]
+
+
+def _blinded(trials: pd.DataFrame) -> pd.DataFrame:
+    """Without anything that was learnt from labels."""
+    labelled = [name for name in trials if str(name).startswith(("val/", "test/", "floor/", "online/"))]
+    return trials.assign(**dict.fromkeys(map(str, labelled), float("nan")))
+
+
+def _advice(dataset: str, trials: pd.DataFrame, known: Mapping[str, Any]) -> Json:
+    name, member = known["criterion"], known["member"]
+    overall = rank_candidates(trials, name, member, by="dataset")
+    within = rank_candidates(trials, name, member, by="cell")
+    judged = overall[overall["rank"].notna()]
+    first = judged.iloc[0] if len(judged) else None
+    choice = None
+    if first is not None:
+        choice = {column: first[column] for column in ("architecture", "lambda", "learning_rate", "weight_decay")}
+        choice |= {"dead": first["dead"], "seeds_agreeing": _agreeing(trials, name, member, first)}
+    return {
+        "dataset": dataset,
+        "criterion": families()[name].label,
+        "choice": choice,
+        "candidates": overall.to_dict("records"),
+        "lambda_by_architecture": {
+            str(architecture): float(rows.iloc[0]["lambda"])
+            for architecture, rows in within[within["rank"].notna()].groupby("architecture")
+        },
+        "measured": int(trials["outcome"].isin(MEASURED).sum()),
+        "unfinished": int((trials["outcome"] == "pending").sum()),
+        "collapsed": int((trials["outcome"] == "collapsed").sum()),
+        "retrieval": _mean(trials, first, "heldout/retrieval_top1"),
+        "known": dict(known),
+    }
+
+
+def _agreeing(trials: pd.DataFrame, name: str, member: str, first: pd.Series) -> Json:
+    """In how many seeds, each judged alone, the same λ wins for the chosen architecture."""
+    own = trials[trials["architecture"] == first["architecture"]]
+    picks = []
+    for _, seed in own.groupby("seed"):
+        ranked = rank_candidates(seed, name, member, by="cell")
+        ranked = ranked[ranked["rank"].notna()]
+        if len(ranked):
+            picks.append(float(ranked.iloc[0]["lambda"]))
+    return {"same": sum(pick == first["lambda"] for pick in picks), "of": len(picks)}
+
+
+def _mean(trials: pd.DataFrame, first: pd.Series | None, name: str) -> float | None:
+    if first is None:
+        return None
+    chosen = (trials["architecture"] == first["architecture"]) & (trials["lambda"] == first["lambda"])
+    value = column(trials[chosen], name).mean()
+    return None if pd.isna(value) else float(value)
+
+
+def advice_words(advice: Json) -> list[str]:
+    """The advice in a few lines for a terminal."""
+    choice = advice["choice"]
+    if choice is None:
+        return [f"No advice for {advice['dataset']}: no trial left an encoder to judge. See the report."]
+    lines = [
+        f"For {advice['dataset']}: λ = {choice['lambda']:g} with {choice['architecture']} "
+        f"(learning rate {choice['learning_rate']:g}, weight decay {choice['weight_decay']:g}).",
+        f"Chosen without labels by {advice['criterion']}, among {len(advice['candidates'])} candidates, "
+        f"{advice['measured']} trials measured{_left(advice)}. {_sure(choice['seeds_agreeing'])}",
+        "By architecture: "
+        + ", ".join(f"{name} λ = {lam:g}" for name, lam in advice["lambda_by_architecture"].items())
+        + ".",
+    ]
+    return [*lines, known_words(advice["known"])]
+
+
+def known_words(known: Json) -> str:
+    """How far such choices were from the labelled best where that is known."""
+    regret, random = known["regret"][known["criterion"]], known["regret"]["random"]
+    return (
+        f"Where labels were there to compare ({known['study']}), this criterion lost {_interval(regret)} points of "
+        f"test accuracy to choosing λ by labels, and a random λ lost {_interval(random)}."
+    )
+
+
+def _interval(regret: Json) -> str:
+    if regret["low"] is None:
+        return f"{regret['mean']:.1f} ({regret['n']} choices, too few for an interval)"
+    return f"{regret['mean']:.1f} (95 % CI {regret['low']:.1f} to {regret['high']:.1f}, {regret['n']} choices)"
+
+
+def _left(advice: Json) -> str:
+    parts = [f"{advice[name]} {name}" for name in ("collapsed", "unfinished") if advice[name]]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _sure(agreeing: Json) -> str:
+    if agreeing["of"] < 2:
+        return "One seed: nothing tells this choice from luck."
+    return f"Judged one by one, {agreeing['same']} of {agreeing['of']} seeds choose this λ for it."

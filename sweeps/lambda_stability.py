@@ -219,7 +219,7 @@ def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
 
 def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: StoredStudy | None) -> Plan:
     away = None if arguments.dry_run else _tracker_away(arguments)
-    plan = resolve(recipe, data, study=arguments.study)
+    plan = resolve(recipe, data, study=arguments.study, fetch_weights=not arguments.dry_run)
     if arguments.study is None:
         name = name_of(recipe, RECIPES[arguments.preset](), plan.config)
         plan = replace(plan, config=replace(plan.config, name=name))

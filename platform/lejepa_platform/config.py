@@ -22,6 +22,8 @@ METHOD_VERSION = 3
 STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"
 """What an error adds where a data set has other images than before."""
 
+_LATER = frozenset({"evaluate_on", "weights"})  # fields of a study that older ones lack
+
 Search = Literal["grid", "tpe"]
 Flat = dict[str, Any]
 T = TypeVar("T")
@@ -116,6 +118,8 @@ class StudyConfig:
     """Whether the images have classes; without, nothing is probed."""
     evaluate_on: Mapping[str, str] = field(default_factory=dict)
     """Other data sets that the encoders are evaluated on: name -> fingerprint. No trial's key depends on it."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Architecture -> commit of its weights on the hub, where pretraining continues from these; else empty."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrialConfig`, the same in every trial."""
 
@@ -157,6 +161,7 @@ class StudyConfig:
             weight_decay=optimiser[1],
             seed=seed,
             local_size=self.local_sizes[architecture],
+            weights_revision=self.weights.get(architecture, ""),
             **self.shared,
         )
 
@@ -180,6 +185,7 @@ class StudyConfig:
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
         images = self.other_images(other)
         different += [f"images of {name}" for name in images]
+        different += [f"weights of {name}" for name in self.other_weights(other)]
         if different:
             raise SettingError(
                 f"--extend adds to the axes of a study; {self.name!r} has other {', '.join(different)}"
@@ -199,6 +205,7 @@ class StudyConfig:
             evaluate_on=other.evaluate_on,
             families={**self.families, **other.families},
             local_sizes={**self.local_sizes, **other.local_sizes},
+            weights={**self.weights, **other.weights},
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
         ).evaluated_on(self.evaluate_on)
@@ -221,12 +228,16 @@ class StudyConfig:
         """Data sets of both studies whose images are not the same."""
         return [name for name, held in self.fingerprints.items() if other.fingerprints.get(name, held) != held]
 
+    def other_weights(self, other: Self) -> list[str]:
+        """Architectures of both studies that begin from other weights of the hub."""
+        return [name for name, held in self.weights.items() if other.weights.get(name, held) != held]
+
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
-        own = {name: _tuple(flat[name]) for name in names - {"evaluate_on"}}
-        own["evaluate_on"] = flat.get("evaluate_on", {})
+        own = {name: _tuple(flat[name]) for name in names - _LATER}
+        own |= {name: flat.get(name, {}) for name in _LATER}
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
         shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
         return cls(**own, shared=shared)
@@ -234,9 +245,10 @@ class StudyConfig:
     def flat(self) -> Flat:
         """As a JSON object."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
-        if not self.evaluate_on:
+        for name in _LATER:
             # As it was before there was such a field, so that older studies stay what they are.
-            del own["evaluate_on"]
+            if not own[name]:
+                del own[name]
         return json.loads(json.dumps({**own, **self.shared}))
 
 

@@ -56,9 +56,9 @@ class Arguments:
     lambdas: tuple[float, ...] | None = None
     """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
     learning_rates: tuple[float, ...] | None = None
-    """Peak learning rates; by default one per family."""
+    """Peak learning rates; by default one per group of families, see `lejepa archs`."""
     weight_decays: tuple[float, ...] | None = None
-    """Weight decays; by default one per family."""
+    """Weight decays; likewise."""
     seeds: int | None = None
     """How many seeds."""
     seed: int = 0

@@ -174,7 +174,7 @@ def _study(recipe: Recipe, images: Sequence[ImageDataset], *, labelled: bool, na
         fingerprints={dataset.name: dataset.fingerprint for dataset in images},
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: _optimisers(recipe, name) for name in recipe.architectures},
-        families={name: find_architecture(name).group for name in recipe.architectures},
+        families={name: find_architecture(name).family for name in recipe.architectures},
         local_sizes={name: local_size(name, size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,

@@ -38,7 +38,7 @@ class TrialConfig(PretrainSettings):
     data_fingerprint: str
     """Hash of the images, their labels and their splits."""
     family: str = ""
-    """Family of the architecture; a label."""
+    """Family of the architecture: the module of timm that holds it; a label."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only, the same for every trial; None = all."""
 
@@ -107,7 +107,7 @@ class StudyConfig:
     optimisers: Mapping[str, tuple[tuple[float, float], ...]]
     """Architecture -> its (learning rate, weight decay) pairs."""
     families: Mapping[str, str]
-    """Architecture -> family."""
+    """Architecture -> family, the module of timm that holds it; a label."""
     local_sizes: Mapping[str, int]
     """Architecture -> side of its local views, in pixels: the global size where it takes one size only."""
     seeds: tuple[int, ...]
@@ -253,10 +253,14 @@ class StudyConfig:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Names that have different values in two sets of settings, a trial's default where one of them has none."""
+    """Names that have different values in two sets of settings, a trial's default where one of them has none.
+
+    Families are labels, and make no difference.
+    """
     defaults = {_public(f.name): _plain(f.default) for f in fields(TrialConfig) if f.default is not MISSING}
     first, second = defaults | dict(first), defaults | dict(second)
-    return sorted(k for k in first.keys() | second.keys() if _plain(first.get(k)) != _plain(second.get(k)))
+    names = (first.keys() | second.keys()) - {"families"}
+    return sorted(name for name in names if _plain(first.get(name)) != _plain(second.get(name)))
 
 
 def union(first: Sequence[T], second: Sequence[T]) -> tuple[T, ...]:

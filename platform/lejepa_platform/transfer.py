@@ -1,6 +1,9 @@
 """A finished trial's encoder on data sets that it was not pretrained on: from its file, so at any later time too."""
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,7 +35,7 @@ def evaluate_elsewhere(task: TrialTask) -> None:
     """
     config, ledger = TrialConfig.from_flat(task.config), task.ledger
     failures = []
-    with pinned(task.threads):
+    with pinned(task.threads), _one_label_per_class():
         for name in ledger.lacks(task.evaluate_on):
             try:
                 result = _evaluate(task, config, name)
@@ -65,6 +68,14 @@ def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
                 f"{path} is missing or damaged ({why}); remove the trial's folder to train it again"
             ) from error
     return encoder.eval()
+
+
+@contextmanager
+def _one_label_per_class() -> Iterator[None]:
+    """Few-shot probes are what scikit-learn takes for a regression, with a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        yield
 
 
 def _evaluate(task: TrialTask, config: TrialConfig, name: str) -> TransferResult:

@@ -116,6 +116,11 @@ def test_a_default_named_aloud_is_no_difference() -> None:
     assert differences(STUDY.flat(), {**aloud.flat(), "sampler": "sobol"}) == ["sampler"]
 
 
+def test_a_label_is_no_difference() -> None:
+    other = replace(STUDY, families={"resnet10t_w32": "convolutional", "vit_nano_p8": "vit"})
+    assert differences(STUDY.flat(), other.flat()) == []
+
+
 @pytest.mark.parametrize("lambdas", [(0.0,), (1.0,), (1.5,), (float("nan"),), (-0.1, 0.2), (), (0.1, 0.1)])
 def test_a_lambda_that_is_no_trade_off_is_refused(lambdas: tuple[float, ...]) -> None:
     with pytest.raises(SettingError, match=r"wanted|twice"):

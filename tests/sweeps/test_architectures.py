@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toys import write_folder
 
-from lejepa_core.architectures import select_architectures
+from lejepa_core.architectures import ARCHITECTURES, select_architectures
 from sweeps.lambda_stability import main
 from sweeps.planning import DataSettings, Plan, resolve
 from sweeps.recipes import Recipe
@@ -25,6 +25,12 @@ def plan(folder: Path, *architectures: str, **shared: int) -> Plan:
 def test_the_report_names_those_whose_local_views_are_as_large_as_global_ones(tmp_path: Path) -> None:
     (note,) = plan(tmp_path, "resnet10t_w32", "levit_128s", "coatnet_micro").notes
     assert note.endswith(": levit_128s, coatnet_micro") and "32 px" in note
+
+
+def test_a_family_is_what_the_registry_calls_one(tmp_path: Path) -> None:
+    found = plan(tmp_path, "levit_128s", "vit_nano_p8").config
+    assert found.families == {name: ARCHITECTURES[name].family for name in found.architectures}
+    assert {trial.family for trial in found.grid()} == {"levit", "vision_transformer"}
 
 
 def test_without_local_views_there_is_nothing_to_tell(tmp_path: Path) -> None:

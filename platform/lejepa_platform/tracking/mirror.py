@@ -18,11 +18,19 @@ from typing import Any, Final
 
 from lejepa_platform.config import Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import StudyLedger, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
-from lejepa_platform.tracking.record import Point, Record, Stamp, common_tags, result_digest, transfer_digest
+from lejepa_platform.tracking.record import (
+    Point,
+    Record,
+    Stamp,
+    common_tags,
+    result_digest,
+    transfer_digest,
+    transfer_points,
+)
 
 PAGE: Final = 1000
 _METRICS_PER_BATCH: Final = 800
@@ -180,7 +188,7 @@ class Mirror:
         result = ledger.result()
         if result is None or run.stamp is None or run.status == "RUNNING":
             return False
-        if run.stamp.transfer != transfer_digest(transfer_metrics(ledger.transfer())):
+        if run.stamp.transfer != transfer_digest(transfer_points(ledger.transfer())):
             return False
         cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
         return run.stamp.result == result_digest(result) and cell is not None and run.parent == cell.run_id

@@ -16,7 +16,7 @@ from lejepa_core.objective import objective_form
 from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics, transfer_prefix
 
 LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
@@ -69,7 +69,7 @@ class Record:
     """The metrics of each epoch."""
     result: Flat | None
     transfer: Mapping[str, float] = field(default_factory=dict)
-    """Metrics on other data sets, under their public names."""
+    """From `transfer_points`."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -90,7 +90,7 @@ class Record:
                 created=int(document["created"]),
                 rows=ledger.history(),
                 result=result,
-                transfer=transfer_metrics(ledger.transfer()) if result else {},
+                transfer=transfer_points(ledger.transfer()) if result else {},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -189,6 +189,15 @@ def common_tags(config: Mapping[str, Any]) -> dict[str, str]:
 def result_digest(result: Flat | None) -> str:
     """Digest of a result, empty if there is none."""
     return "" if result is None else _digest(result)
+
+
+def transfer_points(transfer: Mapping[str, Flat]) -> dict[str, float]:
+    """What MLflow should hold of a `transfer.json`: its metrics, and what they cost, `transfer/NAME/seconds`.
+
+    The trial's own `cost/seconds` were over before.
+    """
+    seconds = {f"{transfer_prefix(name)}seconds": float(entry["seconds"]) for name, entry in transfer.items()}
+    return transfer_metrics(transfer) | seconds
 
 
 def transfer_digest(metrics: Mapping[str, float]) -> str:

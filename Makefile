@@ -5,10 +5,15 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study test test-slow test-architectures lint format bench clean
+.PHONY: study study-architectures test test-slow test-architectures lint format bench clean
 
 study: $(READY)
 	$(BIN)/python sweeps/lambda_stability.py $(ARGS)
+
+# The 64 cheapest architectures, one λ, one seed, few steps: minutes on two cores.
+study-architectures: $(READY)
+	$(BIN)/python sweeps/lambda_stability.py --architectures cheapest:64 --datasets patches --lambdas 0.05 --seeds 1 \
+		--image-size 32 --epochs 4 --batch-size 32 --limit-train 256 --study all-architectures $(ARGS)
 
 test: $(READY)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not architectures" $(ARGS)

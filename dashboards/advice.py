@@ -32,7 +32,7 @@ def advise(results: Results) -> list[Json]:
     known = known_regret()
     trials = _blinded(results.trials)
     return [
-        _advice(dataset, part, known)
+        _advice(str(dataset), part, known)
         for dataset, part in trials.groupby("dataset")
         if part["outcome"].isin((*MEASURED, "diverged")).any()
     ]

@@ -58,7 +58,7 @@ class Encoder(nn.Module):
 
 
 def build_encoder(settings: PretrainSettings) -> Encoder:
-    """The encoder of a trial with its initial weights, a function of (architecture, sizes, seed, pretrained) alone.
+    """The encoder of a trial with its initial weights, a function of (architecture, sizes, seed, weights of the hub).
 
     Args:
         settings: Names the architecture, the projector, the image size, the seed and the precision.
@@ -73,7 +73,9 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
         check_size(settings.architecture, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("weights", settings.seed))
-        backbone = build_backbone(spec, settings.image_size, pretrained=settings.pretrained)
+        backbone = build_backbone(
+            spec, settings.image_size, pretrained=settings.pretrained, revision=settings.weights_revision
+        )
         features = _feature_width(backbone, settings.architecture, sizes)
         encoder = Encoder(
             backbone,

@@ -56,6 +56,8 @@ class PretrainSettings:
     """Smallest and largest share of the image area in a local view."""
     pretrained: bool = False
     """Begin from timm's weights of the hub: continued pretraining; only the projector starts at random."""
+    weights_revision: str = ""
+    """Commit of the hub's repository that these weights are of; "" = what is cached, or else the newest."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises linearly."""
     projector_hidden: int = 512

@@ -60,9 +60,9 @@ class Arguments:
     lambdas: tuple[float, ...] | None = None
     """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
     learning_rates: tuple[float, ...] | None = None
-    """Peak learning rates; by default one per family."""
+    """Peak learning rates; by default one per group of families, see `lejepa archs`."""
     weight_decays: tuple[float, ...] | None = None
-    """Weight decays; by default one per family."""
+    """Weight decays; likewise."""
     seeds: int | None = None
     """How many seeds."""
     seed: int = 0
@@ -240,7 +240,7 @@ def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
 
 def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: StoredStudy | None) -> Plan:
     away = None if arguments.dry_run else _tracker_away(arguments)
-    plan = resolve(recipe, data, study=arguments.study)
+    plan = resolve(recipe, data, study=arguments.study, fetch_weights=not arguments.dry_run)
     if arguments.study is None:
         name = name_of(recipe, RECIPES[arguments.preset](), plan.config)
         plan = replace(plan, config=replace(plan.config, name=name))

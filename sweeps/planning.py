@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
+from lejepa_core.architectures.build import weights_revision
 from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset, shown_dataset, streamable
 from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
 from lejepa_core.datasets.hub_files import absolute_name
@@ -99,13 +100,14 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> Non
         check_dataset(name, data_root=data.root, labelled=data.labelled)
 
 
-def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
+def resolve(recipe: Recipe, data: DataSettings, *, study: str | None, fetch_weights: bool = True) -> Plan:
     """Decode what is not in the cache yet, and make the study.
 
     Args:
         recipe: A recipe that passed `check_recipe`.
         data: Where images come from.
         study: The study's name; None = the recipe's, with a hash if the recipe was overridden.
+        fetch_weights: Whether to fetch weights of the hub that the study begins from; which they are is asked anyway.
 
     Raises:
         LejepaError: In one line, the first thing that is wrong.
@@ -118,9 +120,11 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None) -> Plan:
     names = [dataset.name for dataset in images.values()]
     if len(set(names)) != len(names):
         raise SettingError(f"two folders have the same name ({' '.join(names)}); rename one")
-    _check_builds(recipe)
+    weights = _weights(recipe)
+    _check_builds(recipe, weights, fetch=fetch_weights)
     fingerprints = {dataset.name: dataset.fingerprint for dataset in images.values()}
     config = study_config(recipe, fingerprints, labelled=data.labelled, name=study or recipe.name)
+    config = replace(config, weights=weights)
     for dataset in images.values():
         _check_batch(dataset, config)
     return Plan(
@@ -213,7 +217,7 @@ def study_config(recipe: Recipe, fingerprints: Mapping[str, str], *, labelled: b
         fingerprints=dict(fingerprints),
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: optimisers(recipe, name) for name in recipe.architectures},
-        families={name: find_architecture(name).group for name in recipe.architectures},
+        families={name: find_architecture(name).family for name in recipe.architectures},
         local_sizes={name: local_size(name, size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,
@@ -236,17 +240,25 @@ def _pretraining(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in recipe.shared.items() if name != "limit_train"}
 
 
-def _check_builds(recipe: Recipe) -> None:
+def _weights(recipe: Recipe) -> dict[str, str]:
+    """Architecture -> commit of the weights that it begins from; empty if they are random."""
+    if not recipe.shared.get("pretrained"):
+        return {}
+    return {name: weights_revision(find_architecture(name)) for name in recipe.architectures}
+
+
+def _check_builds(recipe: Recipe, weights: Mapping[str, str], *, fetch: bool) -> None:
     """What timm makes of a name and a size, and whether weights are within reach, is known only once it is built."""
     for name in recipe.architectures:
-        if name.startswith(TIMM_PREFIX) or recipe.shared.get("pretrained"):
+        if name.startswith(TIMM_PREFIX) or weights:
             settings = PretrainSettings(
                 architecture=name,
                 lambda_=0.5,
                 learning_rate=1.0,
                 weight_decay=0.0,
                 local_size=local_size(name, int(recipe.shared["image_size"])),
-                **_pretraining(recipe),
+                weights_revision=weights.get(name, ""),
+                **(_pretraining(recipe) | ({} if fetch else {"pretrained": False})),
             )
             build_encoder(settings)
 

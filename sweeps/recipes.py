@@ -20,9 +20,9 @@ class Recipe:
     """Names, or folder:PATH."""
     lambdas: tuple[float, ...]
     learning_rates: tuple[float, ...] | None = None
-    """None = the default of each architecture's family."""
+    """None = the default of each architecture's group of families."""
     weight_decays: tuple[float, ...] | None = None
-    """None = the default of each architecture's family."""
+    """None = the default of each architecture's group of families."""
     seeds: tuple[int, ...] = (0,)
     search: Search = "grid"
     trials: int = 20

@@ -20,7 +20,7 @@ STUDY = StudyConfig(
     name="s", preset="quick", architectures=("resnet10t_w32", "vit_nano_p8"), datasets=("digits", "folder:cats"),
     fingerprints={"digits": "a" * 16, "folder:cats": "b" * 16}, lambdas=(0.01, 0.1),
     optimisers={"resnet10t_w32": ((2e-3, 1e-2),), "vit_nano_p8": ((1e-3, 5e-2), (3e-3, 5e-2))},
-    families={"resnet10t_w32": "resnet", "vit_nano_p8": "vit"},
+    families={"resnet10t_w32": "resnet", "vit_nano_p8": "vision_transformer"},
     local_sizes={"resnet10t_w32": 16, "vit_nano_p8": 32}, seeds=(0, 1, 2),
     shared={"epochs": 3, "batch_size": 64, "image_size": 32, "global_scale": (0.3, 1.0)},
 )  # fmt: skip

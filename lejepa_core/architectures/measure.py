@@ -81,27 +81,41 @@ def measure(name: str) -> Measurement:
     Raises:
         RuntimeError: If it runs at no size.
     """
+    found = measure_shapes(name)
+    spec = replace(
+        ARCHITECTURES[name],
+        sized=found.sized,
+        parameters=found.parameters,
+        min_size=found.min_size,
+        multiple=found.multiple,
+    )
+    return replace(found, ms_32=milliseconds(spec, 32), ms_64=milliseconds(spec, 64))
+
+
+def measure_shapes(name: str) -> Measurement:
+    """What the table holds of one architecture but for the times: nothing is computed.
+
+    Args:
+        name: A name of the registry.
+
+    Raises:
+        RuntimeError: If it runs at no size.
+    """
     spec = _with_size_argument(ARCHITECTURES[name])
     unbuilt = Unbuilt(spec)
     smallest = next((s for s in SIDES if s >= smallest_size(name) and unbuilt.runs(s)), None)
     if smallest is None:
         raise RuntimeError(f"{name} runs at none of {SIDES} px")
-    spec = replace(
-        spec,
-        parameters=unbuilt.parameters(smallest),
-        min_size=smallest,
-        multiple=next(m for m in MULTIPLES if all(unbuilt.runs(s) for s in _odd_multiples(m, smallest))),
-    )
     return Measurement(
-        parameters=spec.parameters,
+        parameters=unbuilt.parameters(smallest),
         features=unbuilt.features(smallest),
         sized=spec.sized,
         multi_size=unbuilt.runs(2 * smallest, smallest),
         min_size=smallest,
-        multiple=spec.multiple,
+        multiple=next(m for m in MULTIPLES if all(unbuilt.runs(s) for s in _odd_multiples(m, smallest))),
         batchnorm=unbuilt.batchnorm(smallest),
-        ms_32=milliseconds(spec, 32),
-        ms_64=milliseconds(spec, 64),
+        ms_32=None,
+        ms_64=None,
     )
 
 

@@ -16,7 +16,7 @@ class ArchitectureSpec:
     family: str
     """The module of timm that holds it; `timm` for `timm:NAME`."""
     group: str
-    """Key of `OPTIMISERS`: families of a kind, which also share a panel in the report."""
+    """Families of a kind, which share their defaults: a key of `OPTIMISERS`."""
     timm_name: str
     """Entry point of timm."""
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from lejepa_core.datasets.published import md5_of, remedy_for
+from lejepa_core.datasets.published import Algorithm, checksum_of, remedy_for
 from lejepa_core.datasets.spec import DatasetSpec
 from lejepa_core.errors import DataError
 
@@ -36,13 +36,15 @@ class Archive:
 
     Attributes:
         url: Where it is.
-        md5: Its checksum, hexadecimal digits.
+        md5: Its checksum, hexadecimal digits; "" where another one was published.
+        sha256: Likewise; one of the two there has to be.
         into: Folder to unpack it in, below the data root; a file that is no archive is put there.
         nested: Path below `into` of an archive that came inside and is unpacked as well, "" for none.
     """
 
     url: str
-    md5: str
+    md5: str = ""
+    sha256: str = ""
     into: str = ""
     nested: str = ""
 
@@ -50,6 +52,11 @@ class Archive:
     def file(self) -> str:
         """Name of the file."""
         return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def checksum(self) -> tuple[Algorithm, str]:
+        """What it is compared by, and with."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
 
     @property
     def packed(self) -> bool:
@@ -105,9 +112,10 @@ def _fetch(archive: Archive, work: Path) -> Path:
     if whole.exists():
         return whole
     _retrieve(archive, part)
-    if (found := md5_of(part)) != archive.md5:
+    algorithm, wanted = archive.checksum
+    if (found := checksum_of(part, algorithm)) != wanted:
         part.unlink()
-        raise OSError(f"{archive.url} has md5 {found}, not {archive.md5}")
+        raise OSError(f"{archive.url} has {algorithm} {found}, not {wanted}")
     return part.rename(whole)
 
 

@@ -5,20 +5,14 @@ ROOT/fashion-mnist, or torchvision's ROOT/FashionMNIST/raw, or where Debian's pa
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from jaxtyping import UInt8
-
-from lejepa_core.datasets.published import Unusable, parsing, read, remedy_for
+from lejepa_core.datasets.idx import idx_reader, zipped_archives
+from lejepa_core.datasets.published import Unusable, parsing, read
 from lejepa_core.datasets.reader import Reader
-from lejepa_core.datasets.source import Item, Source
 from lejepa_core.datasets.spec import VAL_CARVED, VAL_SHARES, DatasetSpec
-from lejepa_core.errors import DataError
 
 DEBIAN: Final = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package puts the files."""
@@ -30,11 +24,19 @@ CHECKSUMS: Final = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-"""SHA-256 of the files, gunzipped."""
+"""SHA-256 of the files, gunzipped: Debian gzipped them anew."""
+ZIPPED: Final = {
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+"""MD5 of the files as they were published, gzipped; torchvision holds the same."""
 CLASSES: Final = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
 """Name of each label, as published."""
 
-_PARTS = {"train": "train", "test": "t10k"}
+_FOLDER = "fashion-mnist"
+_TORCHVISION = Path("FashionMNIST", "raw")
 
 SPECS: Final = (
     DatasetSpec(
@@ -72,52 +74,15 @@ def fashion_mnist_reader(
     Returns:
         The reader; 10 % of each class's train images are carved out as val.
     """
-
-    def source(root: Path, _: int) -> Source:
-        spec = SPECS[0]
-        return Source(
-            name=spec.name,
-            key=f"1-{hashlib.sha256(repr(sorted(checksums.items())).encode()).hexdigest()[:16]}",
-            flip=spec.flip,
-            photographic=spec.photographic,
-            probe_per_class=spec.probe_per_class,
-            items=partial(_items, root, debian, checksums),
-            shares=spec.shares,
-            mean=spec.mean,
-            std=spec.std,
-        )
-
-    def check(root: Path) -> None:
-        with _refusing(root):
-            folder = place(root)
-            for name, sha256 in checksums.items():
-                _content(folder, name, sha256)
-
-    def place(root: Path) -> Path:
-        return _folder(root, debian, checksums)
-
-    def get(root: Path) -> None:
-        with suppress(DataError):
-            return check(root)
-        _download(root, mirror)
-        check(root)
-
-    return Reader(source=source, check=check, download=get, place=place)
-
-
-@contextmanager
-def _refusing(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except Unusable as error:
-        remedy = remedy_for(SPECS[0], root)
-        raise DataError(f"fashion-mnist: {error.file}: {error.reason or 'absent'}; to get it: {remedy}") from error
-
-
-def _folder(root: Path, debian: Path, checksums: Mapping[str, str]) -> Path:
-    places = (root / "fashion-mnist", root / "FashionMNIST" / "raw", debian)
-    names = [file for name in checksums for file in (name, f"{name}.gz")]
-    return next((place for place in places if any((place / name).exists() for name in names)), places[0])
+    return idx_reader(
+        SPECS[0],
+        folder=_FOLDER,
+        classes=CLASSES,
+        checksums=checksums,
+        content=_content,
+        elsewhere=(_TORCHVISION, debian),
+        archives=zipped_archives(mirror, ZIPPED, _FOLDER),
+    )
 
 
 def _content(folder: Path, name: str, sha256: str) -> bytes:
@@ -130,43 +95,6 @@ def _content(folder: Path, name: str, sha256: str) -> bytes:
     if (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise Unusable(file, f"damaged (the sha256 of its content is {found}, not {sha256})")
     return data
-
-
-def _idx(data: bytes) -> UInt8[np.ndarray, "..."]:
-    # Two zeros, 8 for bytes, the number of axes; then their lengths, big-endian.
-    axes = data[3]
-    shape = np.frombuffer(data, dtype=">u4", count=axes, offset=4)
-    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
-
-
-def _items(root: Path, debian: Path, checksums: Mapping[str, str]) -> Iterator[Item | str]:
-    with _refusing(root):
-        folder = _folder(root, debian, checksums)
-        for split, part in _PARTS.items():
-            images, labels = (
-                _idx(_content(folder, name, checksums[name]))
-                for name in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-            )
-            for image, label in zip(images, labels.tolist(), strict=True):
-                pixels = np.repeat(image[:, :, None], 3, axis=2)
-                digest = hashlib.sha256(image.tobytes()).hexdigest()
-                yield Item(pixels=pixels, label=CLASSES[label], split=split, digest=digest)
-
-
-def _download(root: Path, mirror: str) -> None:
-    from torchvision.datasets import FashionMNIST
-    from torchvision.datasets.utils import download_url
-
-    folder = root / "fashion-mnist"
-    try:
-        for name, md5 in FashionMNIST.resources:
-            download_url(f"{mirror}{name}", folder, name, md5)
-    except (OSError, RuntimeError) as error:
-        names = ", ".join(name for name, _ in FashionMNIST.resources)
-        raise DataError(
-            f"fashion-mnist was not downloaded to {root} ({' '.join(str(error).split())}); check the network and try "
-            f"again, or put {names} in {folder}"
-        ) from error
 
 
 READERS: Final[Mapping[str, Reader]] = {"fashion-mnist": fashion_mnist_reader()}

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from lejepa_core.datasets.published import Unusable, parsing, refusing
+from lejepa_core.datasets.downloading import Archive, download
+from lejepa_core.datasets.published import parsing, refusing, verify
 from lejepa_core.datasets.reader import Reader
 from lejepa_core.datasets.source import Item, Source
 from lejepa_core.datasets.spec import DatasetSpec, carved
@@ -74,6 +75,7 @@ def galaxy10_reader(sha256: str = SHA256, url: str = URL) -> Reader:
     Returns:
         The reader; val and test are carved out by content, so that galaxies that are in the file twice stay together.
     """
+    archive = Archive(url=url, sha256=sha256, into=_FOLDER)
 
     def source(root: Path, image_size: int) -> Source:
         spec = SPECS[0]
@@ -93,12 +95,11 @@ def galaxy10_reader(sha256: str = SHA256, url: str = URL) -> Reader:
     def check(root: Path) -> None:
         _h5py()
         with refusing(SPECS[0], root, _FOLDER):
-            _verify(root / _FOLDER / FILE, sha256)
+            verify(root / _FOLDER, {FILE: sha256}, "sha256")
 
     def get(root: Path) -> None:
-        if not (root / _FOLDER / FILE).exists():
-            _download(root / _FOLDER, sha256, url)
-        check(root)
+        _h5py()
+        download(SPECS[0], [archive], root=root, folder=_FOLDER, check=check)
 
     return Reader(source=source, check=check, download=get)
 
@@ -113,26 +114,11 @@ def _h5py() -> ModuleType:
     return h5py
 
 
-def _verify(file: Path, wanted: str) -> None:
-    if (found := _sha256(file)) != wanted:
-        raise Unusable(file, f"damaged (its sha256 is {found}, not {wanted})")
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except (FileNotFoundError, NotADirectoryError):
-        raise Unusable(file) from None
-    except OSError as error:
-        raise Unusable(file, f"cannot be read ({error.strerror or error})") from error
-
-
 def _items(root: Path, side: int, sha256: str) -> Iterator[Item | str]:
     h5py = _h5py()
     file = root / _FOLDER / FILE
     with refusing(SPECS[0], root, _FOLDER):
-        _verify(file, sha256)
+        verify(file.parent, {FILE: sha256}, "sha256")
         with parsing(file), h5py.File(file, "r") as opened:
             images, labels = opened["images"], opened["ans"][:].tolist()
             for start in range(0, len(labels), _CHUNK):
@@ -144,23 +130,6 @@ def _items(root: Path, side: int, sha256: str) -> Iterator[Item | str]:
 def _shrunk(pixels: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
     image = Image.fromarray(pixels)
     return np.asarray(image if image.width <= side else image.resize((side, side), Image.Resampling.BICUBIC))
-
-
-def _download(folder: Path, sha256: str, url: str) -> None:
-    from torchvision.datasets.utils import download_url
-
-    part = folder / f".{FILE}.part"
-    try:
-        part.unlink(missing_ok=True)
-        download_url(url, folder, part.name)
-        if (found := _sha256(part)) != sha256:
-            raise OSError(f"its sha256 is {found}, not {sha256}")
-        part.rename(folder / FILE)
-    except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"galaxy10 was not downloaded ({' '.join(str(error).split())}); check network and room (2.6 GB) and try "
-            f"again, or put {url} in {folder}"
-        ) from error
 
 
 READERS: Final[Mapping[str, Reader]] = {"galaxy10": galaxy10_reader()}

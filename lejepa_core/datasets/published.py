@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lejepa_core.datasets.spec import DatasetSpec
 from lejepa_core.errors import DataError
+
+Algorithm = Literal["md5", "sha256"]
+"""Of a checksum."""
 
 
 class Unusable(Exception):
@@ -123,16 +126,17 @@ def read_verified(file: Path, md5: str) -> bytes:
         Unusable: It is absent, or not the published one.
     """
     data = read(file)
-    _compare(file, hashlib.md5(data, usedforsecurity=False).hexdigest(), md5)
+    _compare(file, hashlib.md5(data, usedforsecurity=False).hexdigest(), md5, "md5")
     return data
 
 
-def verify(folder: Path, checksums: Mapping[str, str]) -> None:
+def verify(folder: Path, checksums: Mapping[str, str], algorithm: Algorithm = "md5") -> None:
     """Compare files with their checksums.
 
     Args:
         folder: Where they are.
-        checksums: MD5 in hexadecimal digits, by name of the file.
+        checksums: Hexadecimal digits, by name of the file.
+        algorithm: Of the checksums.
 
     Raises:
         Unusable: One is absent, or not the published one.
@@ -140,15 +144,16 @@ def verify(folder: Path, checksums: Mapping[str, str]) -> None:
     for name in checksums:
         if not (folder / name).is_file():
             raise Unusable(folder / name)
-    for name, md5 in checksums.items():
-        _compare(folder / name, md5_of(folder / name), md5)
+    for name, wanted in checksums.items():
+        _compare(folder / name, checksum_of(folder / name, algorithm), wanted, algorithm)
 
 
-def md5_of(file: Path) -> str:
-    """Compute the MD5 of a file without holding it in memory.
+def checksum_of(file: Path, algorithm: Algorithm) -> str:
+    """Compute the checksum of a file without holding it in memory.
 
     Args:
         file: The file.
+        algorithm: Of the checksum.
 
     Returns:
         Hexadecimal digits.
@@ -158,7 +163,7 @@ def md5_of(file: Path) -> str:
     """
     try:
         with file.open("rb") as opened:
-            return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return hashlib.file_digest(opened, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     except OSError as error:
         raise Unusable(file, f"cannot be read ({error.strerror or error})") from error
 
@@ -217,6 +222,6 @@ def read_mat(file: Path, *, md5: str | None = None) -> dict[str, Any]:
         return dict(loadmat(BytesIO(data), squeeze_me=True))
 
 
-def _compare(file: Path, found: str, wanted: str) -> None:
+def _compare(file: Path, found: str, wanted: str, algorithm: Algorithm) -> None:
     if found != wanted:
-        raise Unusable(file, f"damaged (its md5 is {found}, not {wanted})")
+        raise Unusable(file, f"damaged (its {algorithm} is {found}, not {wanted})")

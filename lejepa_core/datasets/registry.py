@@ -16,6 +16,7 @@ from lejepa_core.datasets import (
     food101,
     galaxy10,
     imagenet,
+    mnist,
     patches,
     pets,
     stl10,
@@ -27,6 +28,7 @@ from lejepa_core.datasets.spec import DatasetSpec
 _MODULES = (
     digits,
     patches,
+    mnist,
     fashion_mnist,
     cifar,
     stl10,

@@ -78,6 +78,8 @@ def linear_probe(embeddings: Mapping[str, NDArray[np.float32]], labels: Mapping[
         with warnings.catch_warnings():
             # Weak regularisation may need more steps than it is worth; validation judges what came out.
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # One label per class is what scikit-learn takes for a regression.
+            warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
             model.fit(x["train"], labels["train"])
         accuracy = float(model.score(x["val"], labels["val"]))
         if best is None or accuracy > best[0]:

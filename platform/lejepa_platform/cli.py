@@ -55,7 +55,7 @@ class Architectures:
     pattern: tyro.conf.Positional[str] = "*"
     """Only names like this, such as 'vit*'."""
     family: str | None = None
-    """Only this module of timm, such as levit."""
+    """Only this family, a module of timm, such as levit."""
     max_params: str | None = None
     """Only with at most so many parameters, such as 20M."""
     json: bool = False

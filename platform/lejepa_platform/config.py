@@ -36,7 +36,7 @@ class TrialConfig(PretrainSettings):
     data_fingerprint: str
     """Hash of the images, their labels and their splits."""
     family: str = ""
-    """Family of the architecture; a label."""
+    """Family of the architecture: the module of timm that holds it; a label."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only, the same for every trial; None = all."""
 
@@ -105,7 +105,7 @@ class StudyConfig:
     optimisers: Mapping[str, tuple[tuple[float, float], ...]]
     """Architecture -> its (learning rate, weight decay) pairs."""
     families: Mapping[str, str]
-    """Architecture -> family."""
+    """Architecture -> family, the module of timm that holds it; a label."""
     local_sizes: Mapping[str, int]
     """Architecture -> side of its local views, in pixels: the global size where it takes one size only."""
     seeds: tuple[int, ...]
@@ -118,6 +118,8 @@ class StudyConfig:
     """Other data sets that the encoders are evaluated on: name -> fingerprint. No trial's key depends on it."""
     protocols: tuple[str, ...] = ()
     """What the encoders are measured by, besides what always is. No trial's key depends on it."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """Architecture -> commit of its weights on the hub, where pretraining continues from these; else empty."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrialConfig`, the same in every trial."""
 
@@ -159,6 +161,7 @@ class StudyConfig:
             weight_decay=optimiser[1],
             seed=seed,
             local_size=self.local_sizes[architecture],
+            weights_revision=self.weights.get(architecture, ""),
             **self.shared,
         )
 
@@ -182,6 +185,7 @@ class StudyConfig:
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
         images = self.other_images(other)
         different += [f"images of {name}" for name in images]
+        different += [f"weights of {name}" for name in self.other_weights(other)]
         if different:
             raise SettingError(
                 f"--extend adds to the axes of a study; {self.name!r} has other {', '.join(different)}"
@@ -202,6 +206,7 @@ class StudyConfig:
             protocols=union(self.protocols, other.protocols),
             families={**self.families, **other.families},
             local_sizes={**self.local_sizes, **other.local_sizes},
+            weights={**self.weights, **other.weights},
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
         ).evaluated_on(self.evaluate_on)
@@ -224,11 +229,15 @@ class StudyConfig:
         """Data sets of both studies whose images are not the same."""
         return [name for name, held in self.fingerprints.items() if other.fingerprints.get(name, held) != held]
 
+    def other_weights(self, other: Self) -> list[str]:
+        """Architectures of both studies that begin from other weights of the hub."""
+        return [name for name, held in self.weights.items() if other.weights.get(name, held) != held]
+
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
-        later = {"evaluate_on": {}, "protocols": [], **flat}
+        later = {"evaluate_on": {}, "protocols": [], "weights": {}, **flat}
         own = {name: _tuple(later[name]) for name in names}
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
         shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
@@ -237,7 +246,7 @@ class StudyConfig:
     def flat(self) -> Flat:
         """As a JSON object."""
         own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
-        for name in ("evaluate_on", "protocols"):
+        for name in ("evaluate_on", "protocols", "weights"):
             if not own[name]:
                 # As it was before there was such a field, so that older studies stay what they are.
                 del own[name]
@@ -245,10 +254,14 @@ class StudyConfig:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Names that have different values in two sets of settings, a trial's default where one of them has none."""
+    """Names that have different values in two sets of settings, a trial's default where one of them has none.
+
+    Families are labels, and make no difference.
+    """
     defaults = {_public(f.name): _plain(f.default) for f in fields(TrialConfig) if f.default is not MISSING}
     first, second = defaults | dict(first), defaults | dict(second)
-    return sorted(k for k in first.keys() | second.keys() if _plain(first.get(k)) != _plain(second.get(k)))
+    names = (first.keys() | second.keys()) - {"families"}
+    return sorted(name for name in names if _plain(first.get(name)) != _plain(second.get(name)))
 
 
 def union(*sequences: Sequence[T]) -> tuple[T, ...]:

@@ -14,7 +14,7 @@ def architectures(pattern: str, family: str | None, max_params: str | None) -> I
 
     Args:
         pattern: Of names, such as `vit*`.
-        family: Module of timm; None = all.
+        family: Module of timm that holds them; None = all.
         max_params: Most parameters, such as `20M`; None = any.
 
     Raises:
@@ -40,7 +40,6 @@ def as_data(name: str, spec: ArchitectureSpec) -> dict[str, Any]:
         "features": spec.features,
         "min_size": spec.min_size,
         "multiple": spec.multiple,
-        "one_size": not spec.multi_size,
         "multi_crop": spec.multi_size,
         "batchnorm": spec.batchnorm,
         "pretrained": spec.pretrained,
@@ -55,6 +54,7 @@ def as_words(name: str, spec: ArchitectureSpec) -> dict[str, str]:
     return {
         "name": name,
         "family": spec.family,
+        "group": spec.group,
         "parameters": f"{spec.parameters_m:.2f}M",
         "width": str(spec.features),
         "px": f"{spec.min_size}+{step}",

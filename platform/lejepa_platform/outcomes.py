@@ -85,9 +85,16 @@ def transfer_prefix(name: str) -> str:
 
 
 def transfer_metrics(transfer: Mapping[str, Flat]) -> dict[str, float]:
-    """The metrics of a `transfer.json` under their public names, such as `transfer/digits/linear_top1_at_1`."""
+    """The metrics of a `transfer.json` under their public names, such as `transfer/digits/linear_top1_at_1`.
+
+    With them `transfer/NAME/seconds`: the trial's own cost was over before.
+    """
     return {
         f"{transfer_prefix(name)}{metric}": value
         for name, entry in transfer.items()
-        for metric, value in entry["metrics"].items()
+        for metric, value in (*entry["metrics"].items(), *_seconds(entry))
     }
+
+
+def _seconds(entry: Flat) -> list[tuple[str, float]]:
+    return [("seconds", float(entry["seconds"]))] if entry["metrics"] else []

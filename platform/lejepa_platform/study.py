@@ -125,9 +125,10 @@ def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> t
     if extend:
         return ledger, stored_config(ledger).extended(config)
     stored = stored_config(ledger)
-    different = [name for name in ledger.differences(config) if name != "fingerprints"]
+    different = [name for name in ledger.differences(config) if name not in ("fingerprints", "weights")]
     images = stored.other_images(config)
     different += [f"images of {name}" for name in images]
+    different += [f"weights of {name}" for name in stored.other_weights(config)]
     if different:
         raise StudyError(
             f"study {config.name!r} exists with other {', '.join(different)}; add to it with --extend, "

@@ -201,7 +201,7 @@ def floor_key(config: TrialConfig) -> str:
     """Identity of the untrained backbone of a trial and of the images that it is probed on."""
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
              config.local_size, config.limit_train, config.precision,
-             *(["pretrained"] if config.pretrained else []))  # fmt: skip
+             *(["pretrained", config.weights_revision] if config.pretrained else []))  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -236,6 +236,7 @@ def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:
         "processor": torch.backends.cpu.get_cpu_capability(),
         "device": str(next(encoder.parameters()).device),
         "kernels": _kernels(config, encoder),
+        "weights_revision": config.weights_revision,
         "memory_format": str(encoder.memory_format),
         "threads": task.threads,
         "world_size": world_size(),

@@ -21,6 +21,7 @@ def test_json_holds_every_entry_and_its_figures(capsys: pytest.CaptureFixture[st
     (row,) = (row for row in rows if row["name"] == "resnet18")
     copies = {row["name"]: row["same_as"] for row in rows if row["same_as"]}
     assert copies["levit_conv_128"] == "levit_128"
+    assert (row["family"], row["group"]) == ("resnet", "resnet")
     assert row["features"] == 512 and row["multi_crop"] and row["batchnorm"] and row["parameters"] == 11_176_512
 
 
@@ -30,6 +31,14 @@ def test_patterns_families_and_sizes_choose_rows(capsys: pytest.CaptureFixture[s
     assert {row["family"] for row in json.loads(archs(capsys, "--family", "levit", "--json"))} == {"levit"}
     table = archs(capsys, "levit_128s")
     assert "384" in table and "7.00M" in table and "no" in table
+
+
+def test_nothing_is_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = json.loads(archs(capsys, "--json"))
+    columns = {name: tuple(repr(row[name]) for row in rows) for name in rows[0]}
+    assert len(set(columns.values())) == len(columns)
+    opposites = {name: tuple(repr(not row[name]) for row in rows) for name in rows[0]}
+    assert not {*columns.values()} & {*opposites.values()}
 
 
 def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

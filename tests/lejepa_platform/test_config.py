@@ -8,6 +8,7 @@ from toys import STUDY, TRIAL
 
 from lejepa_core.errors import SettingError
 from lejepa_platform.config import StudyConfig, TrialConfig, differences
+from lejepa_platform.trial import floor_key
 
 
 def test_key_is_pinned() -> None:
@@ -18,10 +19,20 @@ def test_key_is_pinned() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"lambda_": 0.06}, {"seed": 1}, {"epochs": 3}, {"data_fingerprint": "f" * 16}, {"limit_train": 100},
-     {"architecture": "resnet18"}, {"weight_decay": 0.0}, {"global_scale": (0.2, 1.0)}],
+     {"architecture": "resnet18"}, {"weight_decay": 0.0}, {"global_scale": (0.2, 1.0)},
+     {"pretrained": True}, {"weights_revision": "1" * 40}],
 )  # fmt: skip
 def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) -> None:
     assert replace(TRIAL, **change).key != TRIAL.key  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change", [{"pretrained": True}, {"pretrained": True, "weights_revision": "1" * 40}, {"seed": 1},
+               {"architecture": "resnet18"}, {"data_fingerprint": "f" * 16}],
+)  # fmt: skip
+def test_whatever_changes_the_untrained_backbone_changes_the_key_of_its_floor(change: dict[str, object]) -> None:
+    others = [TRIAL, replace(TRIAL, pretrained=True, weights_revision="2" * 40)]
+    assert floor_key(replace(TRIAL, **change)) not in [floor_key(other) for other in others]  # type: ignore[arg-type]
 
 
 def test_labels_do_not_change_the_key() -> None:
@@ -75,6 +86,22 @@ def test_what_a_study_is_evaluated_on_only_grows() -> None:
         replace(STUDY, evaluate_on={"patches": "e" * 16}).evaluated_on(stored.evaluate_on)
 
 
+def test_each_trial_begins_from_the_weights_of_its_architecture() -> None:
+    study = replace(STUDY, weights={"vit_nano_p8": "1" * 40})
+    found = {(trial.architecture, trial.weights_revision) for trial in study.grid()}
+    assert found == {("resnet10t_w32", ""), ("vit_nano_p8", "1" * 40)}
+    assert StudyConfig.from_flat(json.loads(json.dumps(study.flat()))) == study
+    assert "weights" not in STUDY.flat()
+
+
+def test_extending_refuses_other_weights_and_keeps_those_it_has() -> None:
+    stored = replace(STUDY, weights={"vit_nano_p8": "1" * 40})
+    more = replace(STUDY, architectures=("resnet10t_w32",), weights={"resnet10t_w32": "2" * 40})
+    assert stored.extended(more).weights == {"vit_nano_p8": "1" * 40, "resnet10t_w32": "2" * 40}
+    with pytest.raises(SettingError, match="weights of vit_nano_p8"):
+        stored.extended(replace(STUDY, weights={"vit_nano_p8": "3" * 40}))
+
+
 def test_extending_refuses_another_method_or_other_images() -> None:
     with pytest.raises(SettingError, match="epochs"):
         STUDY.extended(replace(STUDY, shared={**STUDY.shared, "epochs": 4}))
@@ -87,6 +114,11 @@ def test_a_default_named_aloud_is_no_difference() -> None:
     assert STUDY.extended(aloud) == STUDY
     assert differences(STUDY.flat(), aloud.flat()) == []
     assert differences(STUDY.flat(), {**aloud.flat(), "sampler": "sobol"}) == ["sampler"]
+
+
+def test_a_label_is_no_difference() -> None:
+    other = replace(STUDY, families={"resnet10t_w32": "convolutional", "vit_nano_p8": "vit"})
+    assert differences(STUDY.flat(), other.flat()) == []
 
 
 @pytest.mark.parametrize("lambdas", [(0.0,), (1.0,), (1.5,), (float("nan"),), (-0.1, 0.2), (), (0.1, 0.1)])

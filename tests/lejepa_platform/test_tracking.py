@@ -270,13 +270,14 @@ def test_mlflow_gains_the_metrics_in_the_run_that_it_has(study: StudyLedger, tmp
     sync(study, uri)
     before = trials_of(stored(tmp_path / "mlflow.db"))[config.key]
     metrics = {"linear_top1": 0.5, "linear_top1_at_1": 0.25}
-    ledger.write_transfer("folder:a+b", TransferResult(fingerprint="f", metrics=metrics))
+    ledger.write_transfer("folder:a+b", TransferResult(fingerprint="f", metrics=metrics, seconds=3.5))
     for _ in range(2):
         sync(study, uri)
     after = trials_of(stored(tmp_path / "mlflow.db"))[config.key]
     assert after["id"] == before["id"]
     gained = set(after["points"]) - set(before["points"])
-    assert len(after["points"]) == len(before["points"]) + 2
+    assert len(after["points"]) == len(before["points"]) + 3
     assert {(name, value) for name, _, _, value in gained} == {
-        ("transfer/folder:a_b/linear_top1", 0.5), ("transfer/folder:a_b/linear_top1_at_1", 0.25)
+        ("transfer/folder:a_b/linear_top1", 0.5), ("transfer/folder:a_b/linear_top1_at_1", 0.25),
+        ("transfer/folder:a_b/seconds", 3.5),
     }  # fmt: skip

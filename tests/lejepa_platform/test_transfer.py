@@ -1,5 +1,6 @@
 """Encoders of finished trials on other data sets: measured from what is stored, and never by training again."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,7 +165,7 @@ def test_a_damaged_encoder_is_named(folder: Path, tmp_path: Path) -> None:
 
 
 def test_an_encoder_with_tied_weights_is_kept_and_loaded_and_still_refused_when_others_lack(tmp_path: Path) -> None:
-    task = stripes_task(tmp_path, architecture="coat_lite_tiny", family="hybrid")
+    task = stripes_task(tmp_path, architecture="coat_lite_tiny", family="coat")
     run_trial(task)
     config, path = TrialConfig.from_flat(task.config), task.ledger.path / "encoder.safetensors"
     weights, state = load_file(path), load_encoder(task.ledger, config).backbone.state_dict()
@@ -202,3 +203,13 @@ def test_a_process_that_dies_while_evaluating_costs_the_evaluation_and_not_the_t
     assert tasks[0].ledger.transfer()["patches"]["outcome"] == outcome
     assert child.run(tasks[1]) == "ok"
     child.stop()
+
+
+def test_one_label_per_class_of_many_is_no_reason_to_warn(tmp_path: Path) -> None:
+    images = write_folder(tmp_path / "many", classes=24, per_class=8, size=(SIZE, SIZE))
+    task = begin(tmp_path, f"folder:{images}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run_task(task)
+    (entry,) = task.ledger.transfer().values()
+    assert entry["outcome"] == "ok" and entry["seconds"] > 0

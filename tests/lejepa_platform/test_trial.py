@@ -9,9 +9,11 @@ from ranks import run_on_ranks
 from toys import stripes_task, write_folder
 
 from lejepa_core.datasets import load_dataset
+from lejepa_core.encoder import build_encoder
 from lejepa_core.settings import Regularizer
 from lejepa_platform.child import _attempt
-from lejepa_platform.trial import run_trial
+from lejepa_platform.config import TrialConfig
+from lejepa_platform.trial import environment, run_trial
 
 FIGURES = {
     "objective/samples": 16, "objective/dims": 8,
@@ -53,6 +55,15 @@ def test_ranks_wait_for_floors_longer_than_for_each_other(tmp_path: Path) -> Non
     metrics, other = run_on_ranks("floors", 2, tmp_path, "task", "5")
     assert metrics["floor/random_init_linear_top1"] > metrics["floor/chance"]
     assert other is None
+
+
+def test_the_environment_says_which_weights_of_the_hub_a_trial_began_from(tmp_path: Path) -> None:
+    task = stripes_task(tmp_path)
+    config = TrialConfig.from_flat(task.config)
+    encoder = build_encoder(config)
+    begun = replace(config, pretrained=True, weights_revision="1" * 40)
+    assert environment(task, begun, encoder)["weights_revision"] == "1" * 40
+    assert environment(task, config, encoder)["weights_revision"] == ""
 
 
 def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from dataset_trees_h import fashion_mnist, opened, refused, served, sizes
 from torchvision.datasets import FashionMNIST
 
-from lejepa_core.datasets.fashion_mnist import CHECKSUMS, DEBIAN, READERS, SPECS, fashion_mnist_reader
+from lejepa_core.datasets.fashion_mnist import CHECKSUMS, DEBIAN, READERS, SPECS, ZIPPED, fashion_mnist_reader
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.errors import DataError
 
@@ -116,9 +116,15 @@ def test_download_gives_the_published_files(tmp_path: Path) -> None:
     assert names == sorted(f"{name}.gz" for name in CHECKSUMS)
 
 
+def test_checksums_of_the_download_are_torchvisions() -> None:
+    assert {f"{name}.gz": md5 for name, md5 in ZIPPED.items()} == dict(FashionMNIST.resources)
+
+
 def test_unreachable_mirror_is_one_line(tmp_path: Path) -> None:
     reader = fashion_mnist_reader(debian=tmp_path / "nowhere", mirror="http://127.0.0.1:9/")
-    with pytest.raises(DataError, match=r"was not downloaded to .*, or put train-images-idx3-ubyte.gz"):
+    with pytest.raises(
+        DataError, match=r"was not downloaded to .*by hand: put http://127.0.0.1:9/train-images-idx3-ubyte.gz into"
+    ):
         reader.download(tmp_path / "root")
 
 

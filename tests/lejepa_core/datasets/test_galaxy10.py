@@ -111,15 +111,35 @@ def test_download_is_kept_if_its_checksum_is_right(root: Path, tmp_path: Path) -
     sha256 = hashlib.sha256((tmp_path / "there" / "galaxy10" / FILE).read_bytes()).hexdigest()
     with served(tmp_path / "there" / "galaxy10") as address:
         galaxy10_reader(sha256, address + FILE).download(root)
-        with pytest.raises(DataError, match=f"was not downloaded .its sha256 is {sha256}, not {'0' * 64}"):
+        with pytest.raises(DataError, match=f"was not downloaded .*{FILE} has sha256 {sha256}, not {'0' * 64}"):
             galaxy10_reader("0" * 64, address + FILE).download(tmp_path / "other")
     assert [path.name for path in (root / "galaxy10").iterdir()] == [FILE]
-    assert not (tmp_path / "other" / "galaxy10" / FILE).exists()
+    assert not (tmp_path / "other" / "galaxy10").exists()
 
 
 def test_unreachable_server_is_one_line(root: Path) -> None:
-    with pytest.raises(DataError, match=f"was not downloaded .*, or put http://127.0.0.1:9/ in {root / 'galaxy10'}"):
-        galaxy10_reader(url="http://127.0.0.1:9/").download(root)
+    url = f"http://127.0.0.1:9/{FILE}"
+    with pytest.raises(DataError, match=f"was not downloaded .*by hand: put {url} into {root / 'galaxy10'}"):
+        galaxy10_reader(url=url).download(root)
+
+
+def test_what_a_broken_download_left_does_no_harm(root: Path, tmp_path: Path) -> None:
+    reader = write(tmp_path / "there", *galaxies())
+    content = (tmp_path / "there" / "galaxy10" / FILE).read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    (root / ".galaxy10.download").mkdir(parents=True)
+    (root / ".galaxy10.download" / f"{FILE}.part").write_bytes(content)
+    with served(tmp_path / "there" / "galaxy10") as address:
+        galaxy10_reader(sha256, address + FILE).download(root)
+    assert (root / "galaxy10" / FILE).read_bytes() == content
+    reader.check(root)
+
+
+def test_download_without_the_library_fetches_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DataError, match="galaxy"):
+        READERS["galaxy10"].download(root)
+    assert not root.exists()
 
 
 def test_what_the_registry_says_of_probes_reaches_the_source(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Architectures ranked, each at its chosen λ: what there is to show when a study has one λ only."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -88,10 +89,10 @@ def _intervals(points: pd.DataFrame) -> dict[tuple[object, ...], tuple[float, fl
 
 
 def _dot(
-    row: dict[object, object],
+    row: Mapping[Hashable, Any],
     here: pd.DataFrame,
-    order: dict[str, int],
-    ends: dict[tuple[object, ...], tuple[float, float]],
+    order: Mapping[str, int],
+    ends: Mapping[tuple[object, ...], tuple[float, float]],
 ) -> Dot:
     kept = here.dropna(subset=["val", "test"])
     for name in ("architecture", "lambda", *SETTINGS):
@@ -100,15 +101,15 @@ def _dot(
     return Dot(
         architecture=str(row["architecture"]),
         index=order[str(row["architecture"])],
-        lam=float(str(row["lambda"])),
-        mean=float(str(row["test"])),
+        lam=float(row["lambda"]),
+        mean=float(row["test"]),
         low=low,
         high=high,
         points=tuple(
             SeedPoint(seed=int(seed), value=float(value), outcome=str(outcome))
             for seed, value, outcome in zip(kept["seed"], kept["test"], kept["outcome"], strict=True)
         ),
-        floor=None if pd.isna(row["floor"]) else float(str(row["floor"])),
+        floor=None if pd.isna(row["floor"]) else float(row["floor"]),
     )
 
 

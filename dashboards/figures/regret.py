@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from dashboards.figures import style
 from dashboards.statistics.regret import Floats, make_grid, observe
 from dashboards.statistics.scores import CELL, at_best_settings, labelled, score
+from lejepa_platform.ledger import FAILURES
 
 # Both scales stop where the page's own text colour, dark or light, is still easy to read on them.
 LIGHT = [[0.0, "#f4f7fa"], [0.4, "#c2daee"], [1.0, "#6fabdb"]]
@@ -68,7 +69,7 @@ def regret_data(trials: pd.DataFrame) -> RegretData:
 def _failed(
     points: pd.DataFrame, cells: Sequence[tuple[str, str]], lambdas: Sequence[float]
 ) -> tuple[tuple[bool, ...], ...]:
-    lost = points["outcome"].isin(FAILURES).groupby([points[name] for name in (*CELL, "lambda")]).all()
+    lost = points["outcome"].isin([*FAILURES, "diverged"]).groupby([points[name] for name in (*CELL, "lambda")]).all()
     return tuple(tuple(bool(lost.get((*cell, lam), False)) for lam in lambdas) for cell in cells)
 
 

@@ -71,7 +71,9 @@ def test_regret_data_has_points_marks_and_holes(mixed):
     np.testing.assert_allclose(data.points[0], [60.5 - (10 + 56) / 2, 0, 5])
     np.testing.assert_allclose(data.points[1], [71 - 65.5, 0, np.nan])
     assert data.marks == (("✕1", "", "◌1"), ("", "n=1", "oom"))
-    (heatmap,) = draw_regret(data).data
+    assert data.failed == ((False, False, False), (False, False, True))
+    heatmap, hatching = draw_regret(data).data
+    assert (min(hatching.x[:5]), max(hatching.y[:5])) == (pytest.approx(1.52), pytest.approx(1.46))
     assert list(heatmap.text[1]) == ["5.5", "0.0<br>n=1", "oom"]
 
 

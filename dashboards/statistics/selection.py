@@ -60,8 +60,7 @@ class Ranked:
     """Labelled trials without a value."""
     p_best: float | None
     """Share of resamples (architectures, data sets, and seeds within their pairs) in which no label-free
-    criterion loses less; None
-    for references, and for criteria that could choose in fewer groups than others."""
+    criterion loses less; None for references, and for criteria that could choose in fewer groups than others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,12 +13,13 @@ from a run: where one contradicts the ledger, as after a trial was run again, it
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from lejepa_platform.config import Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import StudyLedger, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
@@ -29,6 +30,10 @@ _METRICS_PER_BATCH: Final = 800
 """MLflow takes 1000 metrics, parameters and tags in all at once."""
 _PARENT = "mlflow.parentRunId"
 _STAMP = "mirrored"
+MIRRORED_AT: Final = "mirrored_at"
+"""Tag of a trial's run: when it was last written to, so that a reader asks for what is new only."""
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow opens an experiment on an overview of traces instead of on its runs."""
 
 
 @dataclass(slots=True)
@@ -147,9 +152,12 @@ class Mirror:
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._study.name)
         if found is None:
-            return str(client.create_experiment(self._study.name, artifact_location=self._artifact_location()))
+            place = self._artifact_location()
+            return str(client.create_experiment(self._study.name, artifact_location=place, tags=_KIND))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        for name, text in _KIND.items() - found.tags.items():
+            client.set_experiment_tag(found.experiment_id, name, text)
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:
@@ -180,7 +188,7 @@ class Mirror:
         result = ledger.result()
         if result is None or run.stamp is None or run.status == "RUNNING":
             return False
-        if run.stamp.transfer != transfer_digest(transfer_metrics(ledger.transfer())):
+        if run.stamp.transfer != transfer_digest(ledger.transfer()):
             return False
         cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
         return run.stamp.result == result_digest(result) and cell is not None and run.parent == cell.run_id
@@ -217,7 +225,8 @@ class Mirror:
         if run.parent != parent.run_id:
             _set_parent(client, run, parent)
         if stamp != held:
-            tags = {**record.tags(), _STAMP: str(stamp)}
+            now = datetime.now(UTC).isoformat(timespec="microseconds")
+            tags = {**record.tags(), _STAMP: str(stamp), MIRRORED_AT: now}
             params = {name: text for name, text in record.params().items() if name not in run.params}
             _log(client, run.run_id, record.points(held), params, tags)
             run.stamp, run.params = stamp, run.params | params.keys()

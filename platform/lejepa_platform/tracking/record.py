@@ -16,11 +16,15 @@ from lejepa_core.objective import objective_form
 from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics
+from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_metrics, transfer_prefix
 
 LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
+NOT_FINAL: Final = "not_final"
+"""Tag of a trial's run: metrics of its epochs that its result lacks, as the loss of a trial that diverged."""
 _NOT_METRICS = {"epoch", "step", "seconds"}
+_OF_TRANSFER = ("outcome", "reason", "draws")
+"""What a tag holds about another data set; the accuracies are metrics."""
 
 
 class Point(NamedTuple):
@@ -68,8 +72,8 @@ class Record:
     rows: list[Flat]
     """The metrics of each epoch."""
     result: Flat | None
-    transfer: Mapping[str, float] = field(default_factory=dict)
-    """Metrics on other data sets, under their public names."""
+    transfer: Mapping[str, Flat] = field(default_factory=dict)
+    """The contents of `transfer.json`."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -90,7 +94,7 @@ class Record:
                 created=int(document["created"]),
                 rows=ledger.history(),
                 result=result,
-                transfer=transfer_metrics(ledger.transfer()) if result else {},
+                transfer=ledger.transfer() if result else {},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -147,8 +151,18 @@ class Record:
             tags |= {
                 "outcome": self.result["outcome"],
                 "failure_reason": str(self.result.get("reason") or ""),
+                NOT_FINAL: ",".join(self._not_final()),
+                **self._transfer_tags(),
             }
         return {name: text for name, text in tags.items() if text}
+
+    def _not_final(self) -> list[str]:
+        final = _numbers(self.result["metrics"]) if self.result else {}
+        return sorted({name for row in self.rows for name in _numbers(row)} - final.keys())
+
+    def _transfer_tags(self) -> dict[str, str]:
+        held = {name: {"dataset": name, **{k: entry[k] for k in _OF_TRANSFER}} for name, entry in self.transfer.items()}
+        return {transfer_prefix(name).removesuffix("/"): _text(value) for name, value in held.items()}
 
     def points(self, held: Stamp | None) -> list[Point]:
         """Every metric point that is not held yet."""
@@ -158,7 +172,7 @@ class Record:
             points += self._points(_numbers(row), int(row["epoch"]))
         if self.result is not None:
             last = self.rows[-1] if self.rows else {}
-            metrics = {**self.result["metrics"], **self.transfer, "cost/seconds": self.result.get("seconds")}
+            metrics = {**self.result["metrics"], **transfer_metrics(self.transfer), "cost/seconds": self.result.get("seconds")}
             # The last epoch's metrics are among the result's, and are sent as that epoch's.
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))
@@ -191,9 +205,9 @@ def result_digest(result: Flat | None) -> str:
     return "" if result is None else _digest(result)
 
 
-def transfer_digest(metrics: Mapping[str, float]) -> str:
-    """Digest of the metrics on other data sets, empty if there are none."""
-    return _digest(dict(metrics)) if metrics else ""
+def transfer_digest(transfer: Mapping[str, Flat]) -> str:
+    """Digest of a `transfer.json`, empty if there is none."""
+    return _digest(dict(transfer)) if transfer else ""
 
 
 def _digest(value: Any) -> str:

@@ -1,6 +1,6 @@
 """How long 10,000 runs in MLflow take to become a table and a report, and how large the report is.
 
-`python tests/benchmarks/bench_results.py [--runs 10000] [--json PATH]`. The store is an SQLite file, made by the script.
+`python tests/benchmarks/bench_results.py [--runs 10000] [--json PATH]`, on an SQLite store that it makes.
 Cold: nothing was read before; warm: another process, with the cache that the first one left. Each is a process of its
 own; the time of importing mlflow, pandas and the rest stands beside, not in it.
 """
@@ -57,7 +57,9 @@ def measure(storage: Path, runs: int) -> dict[str, float]:
 def _run(step: str, storage: Path, runs: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--worker", step, str(storage), str(runs)]
     path = os.pathsep.join([str(ROOT), str(ROOT / "platform"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
 

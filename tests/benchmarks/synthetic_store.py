@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ SEEDS = 3
 EPOCHS = 10
 STARTED = 1_790_000_000_000
 CHUNK = 1000
+FINISHED_AGO = 3600
 
 
 def make_synthetic_store(storage: Path, runs: int, name: str = "big") -> str:
@@ -37,8 +39,9 @@ def make_synthetic_store(storage: Path, runs: int, name: str = "big") -> str:
     client.log_artifact(top.info.run_id, str(storage / "document" / "study.json"))
     engine = sqlalchemy.create_engine(uri)
     records = enumerate(_records(trials))
+    mirrored = int(time.time()) - len(trials) - FINISHED_AGO
     while chunk := list(itertools.islice(records, CHUNK)):
-        _insert(engine, experiment, chunk)
+        _insert(engine, experiment, chunk, mirrored)
     engine.dispose()
     return uri
 
@@ -74,7 +77,13 @@ def _records(trials: list[TrialConfig]) -> Iterator[Record]:
         ]
         metrics = {**_metrics(accuracy, draw), **{k: v for k, v in rows[-1].items() if k != "epoch"}}
         outcome = "collapsed" if index % 97 == 0 else "ok"
-        result = {"key": trial.key, "outcome": outcome, "reason": "", "metrics": metrics, "seconds": 45.0 + draw.random()}
+        result = {
+            "key": trial.key,
+            "outcome": outcome,
+            "reason": "",
+            "metrics": metrics,
+            "seconds": 45.0 + draw.random(),
+        }
         yield Record(key=trial.key, config=trial.flat(), created=STARTED + 1000 * index, rows=rows, result=result)
 
 
@@ -92,7 +101,7 @@ def _metrics(accuracy: float, draw: random.Random) -> dict[str, float]:
     }
 
 
-def _insert(engine: Any, experiment: str, records: list[tuple[int, Record]]) -> None:
+def _insert(engine: Any, experiment: str, records: list[tuple[int, Record]], mirrored: int) -> None:
     tables: dict[Any, list[dict[str, Any]]] = {}
     for index, record in records:
         run = f"{index:032x}"
@@ -101,7 +110,7 @@ def _insert(engine: Any, experiment: str, records: list[tuple[int, Record]]) -> 
         about |= {"status": record.status, "start_time": record.created, "end_time": record.ended}
         about |= {"lifecycle_stage": "active", "artifact_uri": place, "user_id": "bench", "source_type": "LOCAL"}
         tables.setdefault(models.SqlRun, []).append(about)
-        tags = {**record.tags(), "mirrored": str(record.stamp), "mirrored_at": f"2026-11-25T{index:06}"}
+        tags = {**record.tags(), "mirrored": str(record.stamp), "mirrored_at": str(mirrored + index)}
         tables.setdefault(models.SqlTag, []).extend(_texts(run, tags))
         tables.setdefault(models.SqlParam, []).extend(_texts(run, record.params()))
         points = [

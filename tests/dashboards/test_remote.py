@@ -1,6 +1,8 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +17,7 @@ from lejepa_platform.ledger import StudyLedger, TransferResult
 from lejepa_platform.storage import write_json
 from lejepa_platform.tracking import default_uri, mirrored_studies, run_links, sync
 from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.reader import prefixes, trial_document
 
 AWKWARD = 0.1 + 0.2
 """Needs all 17 digits."""
@@ -90,14 +93,34 @@ def test_a_warm_cache_follows_every_change(study: StudyLedger, tmp_path: Path) -
     assert_same(read_remote("demo", uri, cache), read_results(study.path))
 
 
-def test_a_warm_reader_asks_for_what_is_new_only(
+def test_a_warm_reader_takes_in_what_is_new_only(
     study: StudyLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri, cache = default_uri(tmp_path), tmp_path / "cache"
-    read_remote("demo", uri, cache)
-    monkeypatch.setattr("lejepa_platform.tracking.reader.FIRST_PAGE", 1)
-    monkeypatch.setattr("lejepa_platform.tracking.reader.trial_document", None)
-    assert_same(read_remote("demo", uri, cache), read_results(study.path))
+    uri, cache, now = default_uri(tmp_path), tmp_path / "cache", time.time()
+    monkeypatch.setattr("lejepa_platform.tracking.reader._OVERLAP", -100)
+    for seconds, seed in ((20, 3), (40, 6)):
+        config = trial(seed=seed)
+        finish(study.trial(config.key).begin(config), config)
+        monkeypatch.setattr("lejepa_platform.tracking.mirror.time", SimpleNamespace(time=lambda at=now + seconds: at))
+        sync(study, uri)
+        taken: list[str] = []
+        monkeypatch.setattr("lejepa_platform.tracking.reader.trial_document", lambda *of, to=taken: noted(to, *of))
+        assert_same(read_remote("demo", uri, cache), read_results(study.path))
+    # Of the second that was the latest, all is taken in again.
+    assert sorted(taken) == ["3", "6"]
+
+
+def noted(seeds: list[str], params: dict[str, str], *others: Any) -> dict[str, Any]:
+    seeds.append(params["seed"])
+    return trial_document(params, *others)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1_795_612_345, 1_795_613_999), (999, 999), (10, 99), (1234, 9876)])
+def test_prefixes_hold_exactly_the_numbers_between(low: int, high: int) -> None:
+    found = prefixes(low, high)
+    for number in [*range(low - 50, high + 51), low - 5000, high + 5000]:
+        if len(str(number)) == len(str(low)):
+            assert sum(str(number).startswith(prefix) for prefix in found) == (low <= number <= high)
 
 
 def test_a_run_deleted_in_mlflow_is_gone_from_a_warm_table(study: StudyLedger, tmp_path: Path) -> None:

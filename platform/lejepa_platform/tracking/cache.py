@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from lejepa_platform.storage import write_bytes
 _FORMAT: Final = 1
 """Raised when a document means something else than before."""
 _COLUMNS: Final = ("run_id", "mirrored_at", "document")
+_SINCE: Final = b"since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class MirroredTrial:
     """A trial as a tracker holds it."""
 
     run_id: str
-    mirrored_at: str
-    """When the run was last written to, in a form that sorts as text; empty if nobody noted it."""
+    mirrored_at: int
+    """When the run was last written to, in seconds since 1970; 0 if nobody noted it."""
     document: Flat
     """The fields of `result.json`; without a result `outcome` is None and `metrics` is empty. Beside them `epochs`,
     how many of them are done, and `transfer`, as `transfer.json` but without its metrics, which are in `metrics`."""
@@ -37,28 +38,40 @@ def cache_path(folder: Path, uri: str, experiment_id: str) -> Path:
     return folder / f"{identity}.parquet"
 
 
-def load_trials(path: Path) -> dict[str, MirroredTrial]:
-    """Run id -> trial; empty if the file is missing or damaged, since all of it can be read again."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was read before."""
+
+    trials: Mapping[str, MirroredTrial]
+    """By run id."""
+    since: int = 0
+    """Whatever was written before this second is among them; 0 if nothing was read."""
+
+
+def load_trials(path: Path) -> Held:
+    """What the file holds; nothing if it is missing or damaged, since all of it can be read again."""
     try:
         table = parquet.read_table(path)
         columns = [table[name].to_pylist() for name in _COLUMNS]
-        return {
-            run_id: MirroredTrial(run_id, at, json.loads(document))
-            for run_id, at, document in zip(*columns, strict=True)
-        }
+        trials = {run: MirroredTrial(run, at, json.loads(text)) for run, at, text in zip(*columns, strict=True)}
+        return Held(trials, int((table.schema.metadata or {})[_SINCE]))
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        return Held({})
 
 
-def save_trials(path: Path, trials: Iterable[MirroredTrial]) -> None:
+def save_trials(path: Path, held: Held) -> None:
     """Replace the file.
 
     Raises:
         StorageError: If the disk refuses.
     """
-    rows = [(trial.run_id, trial.mirrored_at, json.dumps(trial.document)) for trial in trials]
-    columns = zip(*rows, strict=True) if rows else ((), (), ())
-    arrays = [pa.array(column, pa.string()) for column in columns]
+    trials = held.trials.values()
+    columns = {
+        "run_id": pa.array([trial.run_id for trial in trials], pa.string()),
+        "mirrored_at": pa.array([trial.mirrored_at for trial in trials], pa.int64()),
+        "document": pa.array([json.dumps(trial.document) for trial in trials], pa.string()),
+    }
+    table = pa.table(columns).replace_schema_metadata({_SINCE: str(held.since)})
     buffer = io.BytesIO()
-    parquet.write_table(pa.table(arrays, names=list(_COLUMNS)), buffer, compression="zstd")
+    parquet.write_table(table, buffer, compression="zstd")
     write_bytes(path, buffer.getvalue())

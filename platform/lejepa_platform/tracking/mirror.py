@@ -13,7 +13,6 @@ from a run: where one contradicts the ledger, as after a trial was run again, it
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,8 @@ _METRICS_PER_BATCH: Final = 800
 _PARENT = "mlflow.parentRunId"
 _STAMP = "mirrored"
 MIRRORED_AT: Final = "mirrored_at"
-"""Tag of a trial's run: when it was last written to, so that a reader asks for what is new only."""
+"""Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
+_KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Without it MLflow opens an experiment on an overview of traces instead of on its runs."""
 
@@ -63,6 +63,8 @@ class Index:
     """Architectures whose trials differ in learning rate or weight decay."""
     common_tags: dict[str, str]
     """What the runs of the study and of its cells say about the method."""
+    newest: int = 0
+    """When a trial was last written to, in seconds since 1970."""
     study: Run | None = None
     cells: dict[tuple[str, str], Run] = field(default_factory=dict)
     trials: dict[str, Run] = field(default_factory=dict)
@@ -134,7 +136,7 @@ class Mirror:
                 name=record.name(optimiser=record.cell[0] in index.several_optimisers),
                 created=record.created,
             )
-        self._send(index.client, run, record, parent)
+        self._send(index, run, record, parent)
         return True
 
     def attach(self, path: Path) -> None:
@@ -178,6 +180,7 @@ class Mirror:
                 rival, index.cells[cell] = index.cells.get(cell), run
             case "trial":
                 key = tags.get("trial_key", "")
+                index.newest = max(index.newest, int(tags.get(MIRRORED_AT, 0)))
                 rival, index.trials[key] = index.trials.get(key), run
             case _:
                 return
@@ -217,7 +220,8 @@ class Mirror:
             index.cells[record.cell] = run
         return _folder(index.client, run, record.created)
 
-    def _send(self, client: Any, run: Run, record: Record, parent: Run) -> None:
+    def _send(self, index: Index, run: Run, record: Record, parent: Run) -> None:
+        client = index.client
         stamp, held = record.stamp, run.stamp
         if held is not None and held.epochs > stamp.epochs:
             # A trial that went back to its checkpoint; its epochs come again, and are the same.
@@ -225,8 +229,9 @@ class Mirror:
         if run.parent != parent.run_id:
             _set_parent(client, run, parent)
         if stamp != held:
-            now = datetime.now(UTC).isoformat(timespec="microseconds")
-            tags = {**record.tags(), _STAMP: str(stamp), MIRRORED_AT: now}
+            # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
+            index.newest = max(index.newest, int(time.time()))
+            tags = {**record.tags(), _STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
             params = {name: text for name, text in record.params().items() if name not in run.params}
             _log(client, run.run_id, record.points(held), params, tags)
             run.stamp, run.params = stamp, run.params | params.keys()
@@ -246,7 +251,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 run.info.run_id,
                 tags.get("role", ""),
                 run.info.status,
-                {name: tags[name] for name in ("trial_key", "architecture", "dataset", _PARENT) if name in tags},
+                {name: tags[name] for name in _KEPT if name in tags},
                 frozenset(run.data.params),
                 Stamp.parse(tags.get(_STAMP, "")),
             )

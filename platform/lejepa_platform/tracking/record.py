@@ -172,7 +172,11 @@ class Record:
             points += self._points(_numbers(row), int(row["epoch"]))
         if self.result is not None:
             last = self.rows[-1] if self.rows else {}
-            metrics = {**self.result["metrics"], **transfer_metrics(self.transfer), "cost/seconds": self.result.get("seconds")}
+            metrics = {
+                **self.result["metrics"],
+                **transfer_metrics(self.transfer),
+                "cost/seconds": self.result.get("seconds"),
+            }
             # The last epoch's metrics are among the result's, and are sent as that epoch's.
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))

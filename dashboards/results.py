@@ -107,16 +107,38 @@ def read_results(study: Path) -> Results:
     if not ledger.exists():
         raise StudyError(f"no study.json in {str(study)!r}; wanted the folder of a study: STORAGE/STUDY")
     about = ledger.read()
-    notes = [str(note) for note in about.get("notes") or ()]
+    notes: list[str] = []
     rows = list(_rows(ledger, notes))
+    trials = {row["key"]: ledger.trial(row["key"]) for row in rows}
+    transfer = {key: trial.transfer() for key, trial in trials.items()}
+    return tabulate(about, rows, transfer, {key: trial.measured() for key, trial in trials.items()}, notes)
+
+
+def tabulate(
+    about: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    transfer: Mapping[str, Mapping[str, Any]],
+    measured: Mapping[str, Mapping[str, Any]],
+    unread: Sequence[str],
+) -> Results:
+    """The results of a study, wherever its trials were read.
+
+    Args:
+        about: `study.json`.
+        rows: From `trial_row`.
+        transfer: Trial key -> its `transfer.json`; its metrics are in the rows already.
+        measured: Trial key -> its `measured.json`, likewise; a tracker holds none, and tells of no failed protocol.
+        unread: Notes on what could not be read.
+    """
+    notes = [str(note) for note in about.get("notes") or ()] + list(unread)
     grid = (about.get("config") or {}).get("search", "grid") == "grid"
     planned = {str(key) for key in about.get("planned") or ()} if grid else set()
     kept = [row for row in rows if not planned or row["key"] in planned]
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} trials in the folder are not in the present plan: left out.")
-    transfer = {row["key"]: ledger.trial(row["key"]).transfer() for row in kept}
+    transfer = {row["key"]: transfer[row["key"]] for row in kept}
     notes += _lost("Evaluations on", transfer.values())
-    notes += _lost("Measurements by", (ledger.trial(row["key"]).measured() for row in kept))
+    notes += _lost("Measurements by", (measured[row["key"]] for row in kept if row["key"] in measured))
     return Results(
         study=about,
         trials=_table(kept),
@@ -138,7 +160,7 @@ def _rows(ledger: StudyLedger, notes: list[str]) -> Iterator[dict[str, Any]]:
             notes.append(f"trials/{trial.key}/result.json cannot be read: seen as pending.")
         config = (trial.config() or {}).get("config") or (result or {}).get("config")
         if config:
-            yield _row(trial, config, result or {})
+            yield _row(trial, {**(result or {}), "config": config})
         else:
             notes.append(f"trials/{trial.key} has no readable config.json: left out.")
 
@@ -153,14 +175,26 @@ def _lost(what: str, measured: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{what} {name} that failed: {len(lost)} ({lost[0]})." for name, lost in reasons.items()]
 
 
-def _row(trial: TrialLedger, config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    row = {**config, **(result.get("metrics") or {})}
-    if result:
-        row |= trial.later_metrics()
-    row |= {"key": trial.key, "outcome": result.get("outcome") or PENDING}
-    row |= {"reason": result.get("reason") or "", "seconds": result.get("seconds")}
-    row["epochs_done"] = None if result else _epochs_done(trial.path / "metrics.jsonl")
-    return row
+def _row(trial: TrialLedger, document: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = document.get("metrics") or {}
+    if not document.get("outcome"):
+        return trial_row({**document, "key": trial.key, "epochs": _epochs_done(trial.path / "metrics.jsonl")})
+    return trial_row({**document, "key": trial.key, "metrics": {**metrics, **trial.later_metrics()}})
+
+
+def trial_row(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial as a row of the table.
+
+    Args:
+        document: The fields of `result.json`; of an unfinished trial key, config and epochs, how many are done. Among
+            the metrics are those that were measured of its encoder afterwards.
+    """
+    outcome = document.get("outcome") or PENDING
+    row = {**document["config"], **(document.get("metrics") or {}), "key": document["key"], "outcome": outcome}
+    row |= {"reason": document.get("reason") or "", "seconds": document.get("seconds")}
+    row["epochs_done"] = document.get("epochs") if outcome == PENDING else None
+    # Nothing is said by a setting that is None or empty, and a tracker holds no such thing.
+    return {name: value for name, value in row.items() if value is not None and value != ""}
 
 
 def _epochs_done(path: Path) -> int:
@@ -170,10 +204,10 @@ def _epochs_done(path: Path) -> int:
 def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(list(rows))
     known = [*TEXTS, *NUMBERS, *METRICS]
-    table = table.reindex(columns=[*known, *(name for name in table.columns if name not in known)])
+    table = table.reindex(columns=[*known, *sorted(set(table.columns) - set(known))])
     for name in (*NUMBERS, *METRICS):
         table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
     for name in TEXTS:
-        table[name] = table[name].fillna("").astype(str).astype(object)
+        table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str).astype(object)
     order = ["architecture", "dataset", "lambda", "seed", "learning_rate", "weight_decay", "key"]
     return table.sort_values(order, ignore_index=True)

@@ -38,7 +38,7 @@ def study(tmp_path: Path) -> StudyLedger:
 
 
 def without_ids(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    own = ("mlflow.parentRunId", "mlflow.user", "mlflow.source.name")
+    own = ("mlflow.parentRunId", "mlflow.user", "mlflow.source.name", "mirrored_at")
     return [{**r, "id": "", "tags": {k: v for k, v in r["tags"].items() if k not in own}} for r in runs]
 
 

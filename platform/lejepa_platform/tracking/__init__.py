@@ -5,13 +5,30 @@
     record.py    what MLflow should hold about a trial, from its ledger alone
     mirror.py    makes MLflow hold exactly that, whatever it held before
     tracker.py   the background thread, and the same work in the foreground
+    reader.py    the way back: a study as MLflow holds it
+    cache.py     what was read, for the next reader
     ui.py        MLflow's own pages over a storage folder
 
 The ledger is the truth: everything here can be lost and made again by `sync`.
 """
 
 from lejepa_platform.tracking.address import check_tracking, default_uri, masked, tracking_uri
+from lejepa_platform.tracking.cache import MirroredTrial
+from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
 from lejepa_platform.tracking.ui import ui
 
-__all__ = ["Tracker", "check_tracking", "default_uri", "masked", "run_links", "sync", "tracking_uri", "ui"]
+__all__ = [
+    "MirroredStudy",
+    "MirroredTrial",
+    "Tracker",
+    "check_tracking",
+    "default_uri",
+    "masked",
+    "mirrored_studies",
+    "read_mirrored",
+    "run_links",
+    "sync",
+    "tracking_uri",
+    "ui",
+]

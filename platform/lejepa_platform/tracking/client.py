@@ -7,6 +7,7 @@ from typing import Any
 _ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # We retry ourselves, after looking what arrived: a retry below us could make a run twice.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",

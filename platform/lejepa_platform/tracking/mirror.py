@@ -37,6 +37,11 @@ _METRICS_PER_BATCH: Final = 800
 """MLflow takes 1000 metrics, parameters and tags in all at once."""
 _PARENT = "mlflow.parentRunId"
 _STAMP = "mirrored"
+MIRRORED_AT: Final = "mirrored_at"
+"""Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
+_KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow opens an experiment on an overview of traces instead of on its runs."""
 
 
 @dataclass(slots=True)
@@ -66,6 +71,8 @@ class Index:
     """Architectures whose trials differ in learning rate or weight decay."""
     common_tags: dict[str, str]
     """What the runs of the study and of its cells say about the method."""
+    newest: int = 0
+    """When a trial was last written to, in seconds since 1970."""
     study: Run | None = None
     cells: dict[tuple[str, str], Run] = field(default_factory=dict)
     trials: dict[str, Run] = field(default_factory=dict)
@@ -137,7 +144,7 @@ class Mirror:
                 name=record.name(optimiser=record.cell[0] in index.several_optimisers),
                 created=record.created,
             )
-        self._send(index.client, run, record, parent)
+        self._send(index, run, record, parent)
         return True
 
     def attach(self, path: Path) -> None:
@@ -155,9 +162,12 @@ class Mirror:
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._study.name)
         if found is None:
-            return str(client.create_experiment(self._study.name, artifact_location=self._artifact_location()))
+            place = self._artifact_location()
+            return str(client.create_experiment(self._study.name, artifact_location=place, tags=_KIND))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        for name, text in _KIND.items() - found.tags.items():
+            client.set_experiment_tag(found.experiment_id, name, text)
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:
@@ -178,6 +188,7 @@ class Mirror:
                 rival, index.cells[cell] = index.cells.get(cell), run
             case "trial":
                 key = tags.get("trial_key", "")
+                index.newest = max(index.newest, int(tags.get(MIRRORED_AT, 0)))
                 rival, index.trials[key] = index.trials.get(key), run
             case _:
                 return
@@ -188,7 +199,7 @@ class Mirror:
         result = ledger.result()
         if result is None or run.stamp is None or run.status == "RUNNING":
             return False
-        later = later_digest(ledger.later_metrics()), versions_text(ledger.versions())
+        later = later_digest(ledger.later_metrics(), ledger.transfer()), versions_text(ledger.versions())
         if (run.stamp.later, run.stamp.versions) != later:
             return False
         cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
@@ -218,7 +229,8 @@ class Mirror:
             index.cells[record.cell] = run
         return _folder(index.client, run, record.created)
 
-    def _send(self, client: Any, run: Run, record: Record, parent: Run) -> None:
+    def _send(self, index: Index, run: Run, record: Record, parent: Run) -> None:
+        client = index.client
         stamp, held = record.stamp, run.stamp
         if held is not None and held.epochs > stamp.epochs:
             # A trial that went back to its checkpoint; its epochs come again, and are the same.
@@ -226,7 +238,9 @@ class Mirror:
         if run.parent != parent.run_id:
             _set_parent(client, run, parent)
         if stamp != held:
-            tags = {**record.tags(), _STAMP: str(stamp)}
+            # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
+            index.newest = max(index.newest, int(time.time()))
+            tags = {**record.tags(), _STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
             params = {name: text for name, text in record.params().items() if name not in run.params}
             _log(client, run.run_id, record.points(held), params, tags)
             run.stamp, run.params = stamp, run.params | params.keys()
@@ -246,7 +260,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 run.info.run_id,
                 tags.get("role", ""),
                 run.info.status,
-                {name: tags[name] for name in ("trial_key", "architecture", "dataset", _PARENT) if name in tags},
+                {name: tags[name] for name in _KEPT if name in tags},
                 frozenset(run.data.params),
                 Stamp.parse(tags.get(_STAMP, "")),
             )

@@ -16,11 +16,15 @@ from lejepa_core.objective import objective_form
 from lejepa_core.settings import SIGREG
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, TrialLedger
+from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_prefix
 
 LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
+NOT_FINAL: Final = "not_final"
+"""Tag of a trial's run: metrics of its epochs that its result lacks, as the loss of a trial that diverged."""
 _NOT_METRICS = {"epoch", "step", "seconds"}
+_OF_TRANSFER = ("outcome", "reason", "draws")
+"""What a tag holds about another data set; the accuracies are metrics."""
 
 
 class Point(NamedTuple):
@@ -79,6 +83,8 @@ class Record:
     """What was measured of the encoder afterwards, under public names."""
     versions: Mapping[str, int] = field(default_factory=dict)
     """Of the protocols that found it."""
+    transfer: Mapping[str, Flat] = field(default_factory=dict)
+    """The contents of `transfer.json`."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -101,6 +107,7 @@ class Record:
                 result=result,
                 later=ledger.later_metrics() if result else {},
                 versions=ledger.versions() if result else {},
+                transfer=ledger.transfer() if result else {},
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -127,7 +134,7 @@ class Record:
     def stamp(self) -> Stamp:
         """How much there is to hold."""
         rows = self.rows_digest(len(self.rows))
-        later = later_digest(self.later), versions_text(self.versions)
+        later = later_digest(self.later, self.transfer), versions_text(self.versions)
         return Stamp(len(self.rows), rows, result_digest(self.result), *later)
 
     def rows_digest(self, epochs: int) -> str:
@@ -158,8 +165,18 @@ class Record:
             tags |= {
                 "outcome": self.result["outcome"],
                 "failure_reason": str(self.result.get("reason") or ""),
+                NOT_FINAL: ",".join(self._not_final()),
+                **self._transfer_tags(),
             }
         return {name: text for name, text in tags.items() if text}
+
+    def _not_final(self) -> list[str]:
+        final = _numbers(self.result["metrics"]) if self.result else {}
+        return sorted({name for row in self.rows for name in _numbers(row)} - final.keys())
+
+    def _transfer_tags(self) -> dict[str, str]:
+        held = {name: {"dataset": name, **{k: entry[k] for k in _OF_TRANSFER}} for name, entry in self.transfer.items()}
+        return {transfer_prefix(name).removesuffix("/"): _text(value) for name, value in held.items()}
 
     def points(self, held: Stamp | None) -> list[Point]:
         """Every metric point that is not held yet."""
@@ -202,9 +219,9 @@ def result_digest(result: Flat | None) -> str:
     return "" if result is None else _digest(result)
 
 
-def later_digest(metrics: Mapping[str, float | None]) -> str:
+def later_digest(metrics: Mapping[str, float | None], transfer: Mapping[str, Flat]) -> str:
     """Digest of what was measured of an encoder afterwards, empty if there is nothing."""
-    return _digest(dict(metrics)) if metrics else ""
+    return _digest({"metrics": dict(metrics), "transfer": dict(transfer)}) if metrics or transfer else ""
 
 
 def versions_text(versions: Mapping[str, int]) -> str:

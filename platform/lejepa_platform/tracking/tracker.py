@@ -18,7 +18,7 @@ REFRESH_SECONDS: Final = 15.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts at a tracker that has been away for long."""
 SYNC_ATTEMPTS: Final = 3
-ATTACHED: Final = ("report.html", "summary.json")
+ATTACHED: Final = ("study.json", "report.html", "summary.json")
 """Files of a study folder that its own run carries."""
 
 Item = str | Path | None
@@ -56,6 +56,7 @@ class Tracker:
         except Exception as error:
             self._note(error)
         self._add(None)
+        self._add(self._study.path / "study.json")
         self._thread.start()
 
     def touch(self, key: str) -> None:

@@ -1,0 +1,226 @@
+"""Reads a study back from MLflow: what `record` made of the ledger's documents, turned round.
+
+Numbers come back to the last bit: MLflow stores metrics as doubles, and parameters are texts that Python reads back as
+the same number. What is None or empty is not recorded, so it is absent here.
+"""
+
+import gc
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+from lejepa_platform.config import Flat, TrialConfig
+from lejepa_platform.errors import PlatformError, StudyError, TrackingError
+from lejepa_platform.tracking.address import check_tracking, masked, reason
+from lejepa_platform.tracking.cache import Held, MirroredTrial, cache_path, load_trials, save_trials
+from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE
+from lejepa_platform.tracking.record import NOT_FINAL, Stamp
+
+T = TypeVar("T")
+_OVERLAP: Final = 60
+"""Seconds before the start of a reading that the next one looks at again: what was written meanwhile may be missed."""
+_TRIALS: Final = "tags.role = 'trial'"
+_OWN: Final = ("hp/", "cost/")
+"""Metrics that no result holds."""
+_HINTS: Final[Mapping[str, Any]] = {
+    "lambda" if name == "lambda_" else name: hint for name, hint in get_type_hints(TrialConfig).items()
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MirroredStudy:
+    """A study as a tracker holds it."""
+
+    document: Flat | None
+    """`study.json`; None if the tracker has no such file."""
+    experiment_id: str
+    trials: tuple[MirroredTrial, ...]
+    """One per trial key."""
+
+    def links(self) -> dict[str, str]:
+        """Trial key -> "#/experiments/E/runs/R", to be put behind the address of MLflow's pages."""
+        page = f"#/experiments/{self.experiment_id}/runs"
+        return {trial.document["key"]: f"{page}/{trial.run_id}" for trial in self.trials}
+
+
+def mirrored_studies(uri: str) -> list[str]:
+    """Names of a tracker's studies.
+
+    Raises:
+        TrackingError: If the tracker cannot be used.
+    """
+    check_tracking(uri)
+    return _answered(uri, lambda: sorted(_study_names(connect(uri))))
+
+
+def read_mirrored(name: str, uri: str, cache: Path | None = None) -> MirroredStudy:
+    """Read a study from a tracker.
+
+    Args:
+        name: The study's name.
+        uri: The tracker.
+        cache: Folder to keep what was read in; the next time only runs that were written to since are asked for.
+            Nothing is kept if None.
+
+    Raises:
+        TrackingError: If the tracker cannot be used, or fails on the way.
+        StudyError: If it does not know the study.
+        StorageError: If the cache cannot be written.
+    """
+    check_tracking(uri)
+    with without_gc():
+        return _answered(uri, lambda: _read(connect(uri), name, uri, cache))
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Make many small objects that all stay: the collector would look through them again and again, half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _answered(uri: str, ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except PlatformError:
+        raise
+    except Exception as error:
+        raise TrackingError(
+            f"the tracker {masked(uri)} failed: {reason(error, uri)}; look at its log, and try again"
+        ) from error
+
+
+def _read(client: Any, name: str, uri: str, cache: Path | None) -> MirroredStudy:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        known = " ".join(sorted(_study_names(client))[:20]) or "none"
+        raise StudyError(f"the tracker {masked(uri)} holds no study {name!r}; it holds: {known}")
+    identity = str(experiment.experiment_id)
+    path = cache_path(cache, uri, identity) if cache else None
+    trials = _trials(client, identity, path)
+    return MirroredStudy(document=_document(client, identity), experiment_id=identity, trials=trials)
+
+
+def _trials(client: Any, experiment_id: str, path: Path | None) -> tuple[MirroredTrial, ...]:
+    held, start = load_trials(path) if path else Held({}), int(time.time())
+    new = {trial.run_id: trial for trial in _changed(client, experiment_id, held, start)}
+    trials = {**held.trials, **new}
+    if path and new:
+        newest = max(trial.mirrored_at for trial in trials.values())
+        save_trials(path, Held(trials, min(newest, start - _OVERLAP)))
+    gone = _deleted(client, experiment_id) if held.trials else set()
+    present = [trial for run_id, trial in trials.items() if run_id not in gone]
+    # Of two runs for one trial, as two writers at a time would make, the later counts.
+    return tuple({trial.document["key"]: trial for trial in sorted(present, key=lambda t: t.mirrored_at)}.values())
+
+
+def _changed(client: Any, experiment_id: str, held: Held, now: int) -> Iterator[MirroredTrial]:
+    """Trials written to since those of `held` were; all trials if nothing is held."""
+    # MLflow finds a tag's prefix fast, but takes seconds to sort by a tag, and has no other order for texts. Rounded,
+    # it takes fewer questions.
+    since = prefixes(held.since // 10 * 10, (now // 1000 + 2) * 1000 - 1) if held.since > 0 else []
+    filters = [f"tags.{MIRRORED_AT} LIKE '{prefix}%'" for prefix in since] or [_TRIALS]
+    for text in filters:
+        for run in _pages(client, experiment_id, text):
+            at = int(run.data.tags.get(MIRRORED_AT, 0))
+            known = held.trials.get(run.info.run_id)
+            if known is not None and known.mirrored_at == at < held.since:
+                continue
+            document = trial_document(run.data.params, run.data.metrics, run.data.tags)
+            trial = MirroredTrial(run.info.run_id, at, document)
+            if trial != known:
+                yield trial
+
+
+def prefixes(low: int, high: int) -> list[str]:
+    """The fewest decimal prefixes that numbers of one length begin with, if and only if they lie in [low, high]."""
+    found = []
+    while low <= high:
+        digits = 0
+        while low % 10 ** (digits + 1) == 0 and low + 10 ** (digits + 1) - 1 <= high:
+            digits += 1
+        found.append(str(low // 10**digits))
+        low += 10**digits
+    return found
+
+
+def _deleted(client: Any, experiment_id: str) -> set[str]:
+    from mlflow.entities import ViewType
+
+    return {run.info.run_id for run in _pages(client, experiment_id, _TRIALS, ViewType.DELETED_ONLY)}
+
+
+def _pages(client: Any, experiment_id: str, text: str, *view: Any) -> Iterator[Any]:
+    """Every run that a filter finds, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], text, *view, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def trial_document(params: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str]) -> Flat:
+    """What `MirroredTrial.document` holds, from a run's parameters, last metrics and tags."""
+    outcome, stamp = tags.get("outcome"), Stamp.parse(tags.get("mirrored", ""))
+    passing = set(tags.get(NOT_FINAL, "").split(","))
+    final = {k: v for k, v in metrics.items() if not k.startswith(_OWN) and k not in passing}
+    held = [json.loads(text) for name, text in tags.items() if name.startswith("transfer/")]
+    return {
+        "key": tags.get("trial_key", ""),
+        "outcome": outcome,
+        "reason": tags.get("failure_reason", ""),
+        "config": {name: _value(name, text) for name, text in params.items()},
+        "metrics": final if outcome else {},
+        "seconds": metrics.get("cost/seconds") if outcome else None,
+        "epochs": stamp.epochs if stamp else 0,
+        "transfer": {entry.pop("dataset"): entry for entry in held},
+    }
+
+
+def _value(name: str, text: str) -> Any:
+    """A parameter as the configuration has it; the inverse of how `record` writes it."""
+    hint = _HINTS.get(name, str)
+    kind = next((part for part in get_args(hint) if part is not NoneType), hint) if NoneType in get_args(hint) else hint
+    if kind is bool:
+        return text == "True"
+    if kind in (int, float):
+        return int(text) if text.removeprefix("-").isdigit() else float(text)
+    return json.loads(text) if get_origin(kind) is tuple else text
+
+
+def _document(client: Any, experiment_id: str) -> Flat | None:
+    """The study's `study.json`, None if there is none or it lies where this process cannot read."""
+    for run in client.search_runs([experiment_id], "tags.role = 'study'", max_results=1):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = client.download_artifacts(run.info.run_id, "study.json", folder)
+                document: Flat = json.loads(Path(path).read_bytes())
+            except Exception:
+                # Each kind of artifact store has its own errors; the trials are here all the same.
+                return None
+            return document
+    return None
+
+
+def _study_names(client: Any) -> Iterator[str]:
+    token = None
+    while True:
+        page = client.search_experiments(max_results=PAGE, page_token=token)
+        yield from (experiment.name for experiment in page if experiment.name != "Default")
+        token = page.token
+        if not token:
+            return

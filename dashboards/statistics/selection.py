@@ -65,7 +65,7 @@ class Ranked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """All criteria on the same choices, least regret first."""
+    """All criteria on the same choices, least regret first; none of them where no trial has labels."""
 
     by: By
     leave: Leave
@@ -76,6 +76,8 @@ class Selection:
     """Architecture and data set of each group."""
     candidates: int
     seeds: int
+    folds: int
+    """Parts that were held out in turn."""
     n: int
     """Labelled trials."""
     dead: int
@@ -131,6 +133,8 @@ def select(
     columns = CELL if by == "cell" else ["dataset"]
     free = [name for name in (*CELL, "lambda", *SETTINGS) if name not in columns]
     layout = lay_out(table, columns, free)
+    if table.empty:
+        return _nothing(by, leave, layout, len(trials))
     held_G = layout.groups[leave].to_numpy(dtype=object)
     test_GSK = layout.spread(table["test"])
     weights_BGS = resample_seeds(test_GSK, resamples, seed)
@@ -141,7 +145,8 @@ def select(
     pairs = _pairs(layout)
     p_best = _p_best({name: j.fitted_BG for name, j in judged.items() if j.kind != "reference"}, pairs, seed)
     names = tuple(" on ".join(row) for row in layout.groups.astype(str).itertuples(index=False, name=None))
-    ranked = [_ranked(name, j, names, pairs, p_best.get(name)) for name, j in judged.items()]
+    folds = len(set(held_G))
+    ranked = [_ranked(name, j, names, pairs, folds, p_best.get(name)) for name, j in judged.items()]
     elsewhere_G = _best_elsewhere([j for j in judged.values() if j.kind != "reference"], held_G)
     return Selection(
         by=by,
@@ -151,10 +156,28 @@ def select(
         pairs=pairs,
         candidates=len(layout.candidates),
         seeds=len(layout.seeds),
+        folds=folds,
         n=len(table),
         dead=int(dead_runs(table).sum()),
         left_out=len(trials) - len(table),
         best_elsewhere=dict(zip(names, elsewhere_G.tolist(), strict=True)),
+    )
+
+
+def _nothing(by: By, leave: Leave, layout: Layout, left_out: int) -> Selection:
+    return Selection(
+        by=by,
+        leave=leave,
+        ranked=(),
+        groups=(),
+        pairs=_pairs(layout),
+        candidates=0,
+        seeds=0,
+        folds=0,
+        n=0,
+        dead=0,
+        left_out=left_out,
+        best_elsewhere={},
     )
 
 
@@ -267,9 +290,11 @@ def _weighted(values_BG: Floats, weights_BG: Floats) -> Floats:
     return np.where(total_B > 0, sum_B / np.where(total_B > 0, total_B, 1.0), np.nan)
 
 
-def _ranked(name: str, judged: _Judged, groups: Sequence[str], pairs: Pairs, p_best: float | None) -> Ranked:
+def _ranked(
+    name: str, judged: _Judged, groups: Sequence[str], pairs: Pairs, folds: int, p_best: float | None
+) -> Ranked:
     regret_G = judged.fitted_BG[0]
-    interval, note = crossed_interval(regret_G, pairs)
+    interval, note = crossed_interval(regret_G, pairs, folds=folds if len(judged.members) > 1 else None)
     whole_B = choose_member(judged.val_MBG, np.ones(judged.val_MBG.shape[:2], dtype=bool))
     chosen = {g: judged.members[m] if m >= 0 else "" for g, m in zip(groups, judged.member_G, strict=True)}
     return Ranked(

@@ -58,7 +58,8 @@ def best_criterion(selection: Selection) -> Best | None:
     order = list(families())
     best = min(able, key=lambda r: (round(r.regret.mean, 12), order.index(r.name)))
     rivals = [r for r in selection.ranked if r.name not in (best.name, "labels") and r.regret.n]
-    honest, _ = crossed_interval(np.array(list(selection.best_elsewhere.values()), dtype=float), selection.pairs)
+    elsewhere_G = np.array(list(selection.best_elsewhere.values()), dtype=float)
+    honest, _ = crossed_interval(elsewhere_G, selection.pairs, folds=selection.folds)
     others = tuple(_compare(best, rival, selection.pairs, len(rivals)) for rival in rivals)
     return Best(
         name=best.name,

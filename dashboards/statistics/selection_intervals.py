@@ -14,6 +14,9 @@ MIN_CROSSED: Final = 3
 """Fewer architectures, or data sets, than this say nothing about others."""
 MIN_ALONE: Final = 10
 """Where there is one data set only (or one architecture), how many of the other an interval needs."""
+MIN_FOLDS: Final = 5
+"""Where a parameter was fitted, how many parts must have been held out: all values of a part share one fit, and
+with three parts such an interval covers 89 % (measured in the tests)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +28,9 @@ class Pairs:
     dataset_G: npt.NDArray[np.object_]
 
 
-def crossed_interval(values_G: Floats, pairs: Pairs, confidence: float = CONFIDENCE) -> tuple[Interval, str]:
+def crossed_interval(
+    values_G: Floats, pairs: Pairs, confidence: float = CONFIDENCE, folds: int | None = None
+) -> tuple[Interval, str]:
     """Mean over the groups that have a value, with an interval for architectures and data sets like these.
 
     All cells of a data set move together, and all of an architecture: a t-interval over cells would count
@@ -38,6 +43,7 @@ def crossed_interval(values_G: Floats, pairs: Pairs, confidence: float = CONFIDE
         values_G: NaN where there is none.
         pairs: Of the same groups.
         confidence: In (0, 1).
+        folds: Of values that were cross-fitted, the number of parts that were held out in turn.
 
     Returns:
         The interval, without bounds where they would not be honest, and the reason.
@@ -49,6 +55,8 @@ def crossed_interval(values_G: Floats, pairs: Pairs, confidence: float = CONFIDE
         return Interval(mean=np.nan, low=None, high=None, n=0), lacking or "no groups"
     rows_G, columns_G = _number(pairs.architecture_G[known_G]), _number(pairs.dataset_G[known_G])
     why = _too_few(value_G, rows_G, columns_G)
+    if folds is not None and folds < MIN_FOLDS:
+        why = f"fitted with {folds} parts held out: too few for an interval"
     mean = float(value_G.mean())
     note = "; ".join(text for text in (lacking, why) if text)
     if why:

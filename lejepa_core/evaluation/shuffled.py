@@ -14,7 +14,8 @@ from lejepa_core.evaluation.labelled import embed_splits, labelled, probe_seed
 from lejepa_core.evaluation.probes import Labels, Probe, linear_and_knn
 from lejepa_core.evaluation.protocol import Measured, Subject
 
-PERMUTATIONS: Final = 8
+PERMUTATIONS: Final = 32
+"""With fewer, the standard error is itself so uncertain that three of it are often passed by luck."""
 LABELS_PER_CLASS: Final = 20
 """Most train images per class: labels that tell nothing are slow to fit, and more of them tell no more."""
 

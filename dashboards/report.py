@@ -2,18 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-import jinja2
 import pandas as pd
-import plotly.graph_objects as go
 import tyro
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from dashboards.figures import style
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
@@ -21,15 +18,16 @@ from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.terms import draw_terms, terms_data
 from dashboards.floor import floor_words
+from dashboards.pages import number, panels, template
+from dashboards.places import Place, Source
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL
 from dashboards.summary import Json, numbers
 from dashboards.transfer import views
-from dashboards.verdict import key_figures, signed, verdict, warnings
-from lejepa_platform.ledger import StudyLedger, transfer_prefix
+from dashboards.verdict import key_figures, verdict, warnings
+from lejepa_platform.ledger import transfer_prefix
 from lejepa_platform.storage import write_bytes, write_json
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 TRIAL_COLUMNS: Final = {
     "architecture": "architecture",
     "dataset": "data set",
@@ -71,22 +69,29 @@ def write_report(study: Path) -> Json:
         StudyError: The folder holds no study.
         StorageError: The folder cannot be written.
     """
-    results = read_results(study)
+    return write_pages(read_results(study), study)
+
+
+def write_pages(results: Results, folder: Path) -> Json:
+    """Write `summary.json` and `report.html`, wherever the results were read; the folder is made if there is none.
+
+    Returns:
+        The summary.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
     summary = summarise(results)
     page = render(results, summary)
-    write_json(study / "summary.json", summary)
-    write_bytes(study / "report.html", page.encode())
+    write_json(folder / "summary.json", summary)
+    write_bytes(folder / "report.html", page.encode())
     return summary
 
 
 def render(results: Results, summary: Json) -> str:
     """The page as HTML."""
     columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"percent": _percent, "points": signed, "number": _number, "duration": _duration}
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         summary=summary,
         key_figures=key_figures(summary),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -101,35 +106,27 @@ def render(results: Results, summary: Json) -> str:
         trials=results.trials[[name for name in columns if name in results.trials]].to_dict("records"),
         trial_columns=columns,
         tuned=bool(results.trials.duplicated([*CELL, "lambda", "seed"]).any()),
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
     )
 
 
 def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
     trials, floor = results.trials, floor_words(results.pretrained)
     figures = {
-        "accuracy": _panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
-        "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
-        "terms": _panels(
+        "accuracy": panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
+        "proxy": panels(draw_proxy(panel) for panel in proxy_data(trials)),
+        "terms": panels(
             draw_terms(p) for p in terms_data(trials, tuple(summary["unlabelled_datasets"]), results.regularizer)
         ),
         "regret": [],
-        "transfer": _panels(
+        "transfer": panels(
             draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"), floor)
             for view in views(results)
             for panel in accuracy_data(view.trials, results.searched)
         ),
     }
     if len(summary["regret_per_lambda"]) > 1:
-        figures["regret"] = _panels([draw_regret(regret_data(trials))])
+        figures["regret"] = panels([draw_regret(regret_data(trials))])
     return figures
-
-
-def _panels(figures: Iterable[go.Figure]) -> list[Markup]:
-    # Inside <script> only "<" can end the element early; names come from folders.
-    return [Markup(figure.to_json().replace("<", "\\u003c")) for figure in figures]
 
 
 def _legend(trials: pd.DataFrame) -> list[Json]:
@@ -142,25 +139,9 @@ def _failures(trials: pd.DataFrame) -> list[dict[Any, Any]]:
     return failed.sort_values("outcome", kind="stable").to_dict("records")
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.1%}".replace("%", " %")
-
-
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _setting(value: Any) -> str:
     if isinstance(value, list) and all(not isinstance(item, list | dict) for item in value):
-        return ", ".join(_number(item) for item in value)
+        return ", ".join(number(item) for item in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -169,9 +150,13 @@ class Arguments:
     """Write a study's report as one page."""
 
     study: tyro.conf.Positional[str]
-    """Name under the storage, or path."""
+    """Name under the storage, or path; with `--from mlflow` its name there."""
+    source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
+    """Where to read trials: the study's folder, or MLflow if that is not here. The page is written to STORAGE/STUDY."""
     storage: Path = Path("studies")
     """Folder of all studies."""
+    tracking_uri: str | None = None
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db of the storage."""
     json: bool = False
     """Print the summary as JSON."""
 
@@ -186,13 +171,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         LejepaError: An error that a person can act on.
     """
     arguments = tyro.cli(Arguments, args=argv, prog="lejepa report")
-    study = StudyLedger.find(arguments.study, arguments.storage)
-    summary = write_report(study.path)
+    place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
+    folder = place.folder(arguments.study)
+    summary = write_pages(place.read(arguments.study), folder)
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         print(summary["verdict"], *summary["warnings"], sep="\n")
-        print(study.path / "report.html")
+        print(folder / "report.html")
     return 0
 
 

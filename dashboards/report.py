@@ -2,18 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-import jinja2
 import pandas as pd
-import plotly.graph_objects as go
 import tyro
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from dashboards.figures import style
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
@@ -25,16 +22,17 @@ from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.shape import draw_quantiles, draw_spectrum, shape_data
 from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_data
 from dashboards.floor import floor_words
+from dashboards.pages import number, panels, script, template
+from dashboards.places import Place, Source
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
 from dashboards.summary import Json, numbers
 from dashboards.transfer import views
-from dashboards.verdict import key_figures, signed, verdict, warnings
-from lejepa_platform.ledger import StudyLedger, transfer_prefix
+from dashboards.verdict import key_figures, verdict, warnings
+from lejepa_platform.ledger import transfer_prefix
 from lejepa_platform.storage import write_bytes, write_json
 from lejepa_platform.tracking import run_links, tracking_uri
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
 LOCAL_PAGES: Final = "http://127.0.0.1:5000/"
 """Where `lejepa ui` serves a tracking store that is a file."""
 TRIAL_COLUMNS: Final = {
@@ -82,19 +80,35 @@ def write_report(study: Path, tracking: str | None = None) -> Json:
         StudyError: The folder holds no study.
         StorageError: The folder cannot be written.
     """
-    results = read_results(study)
+    uri = tracking or tracking_uri(None, study.parent)
+    return write_pages(read_results(study), study, run_pages(study.name, uri))
+
+
+def write_pages(results: Results, folder: Path, links: Json | None = None) -> Json:
+    """Write `summary.json` and `report.html`, wherever the results were read; the folder is made if there is none.
+
+    Args:
+        results: From `read_results`.
+        folder: Where they go; what else is read there is drawn only if it is there.
+        links: From `run_pages`.
+
+    Returns:
+        The summary.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
     summary = summarise(results)
-    page = render(results, summary, study, _links(study, tracking))
-    write_json(study / "summary.json", summary)
-    write_bytes(study / "report.html", page.encode())
+    page = render(results, summary, folder, links)
+    write_json(folder / "summary.json", summary)
+    write_bytes(folder / "report.html", page.encode())
     return summary
 
 
-def _links(study: Path, tracking: str | None) -> Json:
-    """Where MLflow's pages show each trial: an address, and what stands behind it by trial key."""
-    uri = tracking or tracking_uri(None, study.parent)
+def run_pages(study: str, uri: str) -> Json:
+    """Where MLflow's pages show each trial: an address, `base`, and what stands behind it by trial key, `runs`."""
     server = uri if uri.startswith(("http://", "https://")) else LOCAL_PAGES
-    return {"base": f"{server.rstrip('/')}/", "runs": run_links(StudyLedger(study), uri)}
+    return {"base": f"{server.rstrip('/')}/", "runs": run_links(study, uri)}
 
 
 def render(results: Results, summary: Json, study: Path | None = None, links: Json | None = None) -> str:
@@ -108,11 +122,7 @@ def render(results: Results, summary: Json, study: Path | None = None, links: Js
     """
     links = links or {"base": LOCAL_PAGES, "runs": {}}
     columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"percent": _percent, "points": signed, "number": _number, "duration": _duration}
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         summary=summary,
         key_figures=key_figures(summary),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -123,16 +133,13 @@ def render(results: Results, summary: Json, study: Path | None = None, links: Js
         figures=_figures(results, summary, study),
         links=links,
         local_pages=LOCAL_PAGES,
-        links_json=_script(json.dumps(links)),
+        links_json=script(json.dumps(links)),
         architectures=_legend(results.trials),
         failures=_failures(results.trials),
         pending=summary["counts"].get(PENDING, 0),
         trials=results.trials[[name for name in columns if name in results.trials]].to_dict("records"),
         trial_columns=columns,
         tuned=bool(results.trials.duplicated([*CELL, "lambda", "seed"]).any()),
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
     )
 
 
@@ -144,40 +151,31 @@ def _figures(results: Results, summary: Json, study: Path | None) -> dict[str, l
     terms = {**LOSS_TERMS, "train/sigreg": results.regularizer}
     shapes = shape_data(study, trials) if study else ()
     figures = {
-        "accuracy": _panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
-        "proxy": _panels(draw_proxy(panel) for panel in proxy_data(trials)),
-        "terms": _panels(
+        "accuracy": panels(draw_accuracy(p, floor) for p in accuracy_data(trials, results.searched)),
+        "proxy": panels(draw_proxy(panel) for panel in proxy_data(trials)),
+        "terms": panels(
             draw_terms(panel) for panel in terms_data(trials, tuple(summary["unlabelled_datasets"]), terms)
         ),
-        "criteria": _panels(draw_terms(panel) for panel in terms_data(trials, _datasets(trials), CRITERIA)),
-        "quantiles": _panels(draw_quantiles(panel, lambdas) for panel in shapes),
-        "spectra": _panels(draw_spectrum(panel, lambdas) for panel in shapes),
+        "criteria": panels(draw_terms(panel) for panel in terms_data(trials, _datasets(trials), CRITERIA)),
+        "quantiles": panels(draw_quantiles(panel, lambdas) for panel in shapes),
+        "spectra": panels(draw_spectrum(panel, lambdas) for panel in shapes),
         "regret": [],
-        "transfer": _panels(
+        "transfer": panels(
             draw_accuracy(replace(panel, title=f"{panel.title} → {view.title}"), floor)
             for view in views(results)
             for panel in accuracy_data(view.trials, results.searched)
         ),
-        "cost": _panels(draw_cost(panel) for panel in cost_data(points)),
-        "parallel": _panels([draw_parallel(parallel)] if parallel else []),
-        "curves": _panels(draw_curves(panel, lambdas) for panel in (curves_data(study, trials) if study else ())),
+        "cost": panels(draw_cost(panel) for panel in cost_data(points)),
+        "parallel": panels([draw_parallel(parallel)] if parallel else []),
+        "curves": panels(draw_curves(panel, lambdas) for panel in (curves_data(study, trials) if study else ())),
     }
     if len(summary["regret_per_lambda"]) > 1:
-        figures["regret"] = _panels([draw_regret(regret_data(trials))])
+        figures["regret"] = panels([draw_regret(regret_data(trials))])
     return figures
 
 
 def _datasets(trials: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(trials["dataset"].unique()))
-
-
-def _panels(figures: Iterable[go.Figure]) -> list[Markup]:
-    return [_script(figure.to_json()) for figure in figures]
-
-
-def _script(text: str) -> Markup:
-    # Inside <script> only "<" can end the element early; names come from folders.
-    return Markup(text.replace("<", "\\u003c"))
 
 
 def _legend(trials: pd.DataFrame) -> list[Json]:
@@ -190,25 +188,9 @@ def _failures(trials: pd.DataFrame) -> list[dict[Any, Any]]:
     return failed.sort_values("outcome", kind="stable").to_dict("records")
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:.1%}".replace("%", " %")
-
-
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _setting(value: Any) -> str:
     if isinstance(value, list) and all(not isinstance(item, list | dict) for item in value):
-        return ", ".join(_number(item) for item in value)
+        return ", ".join(number(item) for item in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -217,9 +199,13 @@ class Arguments:
     """Write a study's report as one page."""
 
     study: tyro.conf.Positional[str]
-    """Name under the storage, or path."""
+    """Name under the storage, or path; with `--from mlflow` its name there."""
+    source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
+    """Where to read trials: the study's folder, or MLflow if that is not here. The page is written to STORAGE/STUDY."""
     storage: Path = Path("studies")
     """Folder of all studies."""
+    tracking_uri: str | None = None
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db of the storage."""
     json: bool = False
     """Print the summary as JSON."""
 
@@ -234,13 +220,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         LejepaError: An error that a person can act on.
     """
     arguments = tyro.cli(Arguments, args=argv, prog="lejepa report")
-    study = StudyLedger.find(arguments.study, arguments.storage)
-    summary = write_report(study.path)
+    place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
+    folder = place.folder(arguments.study)
+    summary = write_pages(place.read(arguments.study), folder, run_pages(folder.name, place.tracker))
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         print(summary["verdict"], *summary["warnings"], sep="\n")
-        print(study.path / "report.html")
+        print(folder / "report.html")
     return 0
 
 

@@ -58,7 +58,7 @@
     }
     return found;
   };
-  const links = JSON.parse(document.getElementById("links").textContent);
+  const links = JSON.parse(document.getElementById("links")?.textContent ?? '{"runs": {}}');
   const follow = ({ points }) => {
     const path = links.runs[points[0].customdata];
     if (path) window.open(links.base + path, "_blank", "noopener");

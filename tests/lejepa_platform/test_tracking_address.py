@@ -98,6 +98,6 @@ def test_the_pages_need_something_to_show_and_a_port(tmp_path: Path) -> None:
 
 
 def test_links_without_a_tracker_are_none(tmp_path: Path) -> None:
-    assert run_links(make_study(tmp_path), default_uri(tmp_path)) == {}
+    assert run_links(make_study(tmp_path).name, default_uri(tmp_path)) == {}
     assert not (tmp_path / "mlflow.db").exists()
     assert json.loads((tmp_path / "demo" / "study.json").read_text())["name"] == "demo"

@@ -218,11 +218,11 @@ def _attempt(mirror: Mirror, uri: str, ledger: TrialLedger | None) -> bool:
     raise AssertionError
 
 
-def run_links(study: StudyLedger, uri: str) -> dict[str, str]:
+def run_links(study: str, uri: str) -> dict[str, str]:
     """Where MLflow's pages show each trial.
 
     Args:
-        study: The study.
+        study: Its name.
         uri: Its tracker.
 
     Returns:
@@ -235,7 +235,7 @@ def run_links(study: StudyLedger, uri: str) -> dict[str, str]:
     try:
         check_tracking(uri)
         client = connect(uri)
-        experiment = client.get_experiment_by_name(study.name)
+        experiment = client.get_experiment_by_name(study)
         if experiment is None:
             return {}
         page = f"#/experiments/{experiment.experiment_id}/runs"

@@ -1,0 +1,106 @@
+"""`lejepa compare STUDY_A STUDY_B`: what differs between two studies, as text, JSON and one page."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from dashboards.comparison import compare, difference_words, pairs_of
+from dashboards.figures.paired import draw_paired, paired_data
+from dashboards.pages import panels, template
+from dashboards.places import Place, Source
+from dashboards.results import Results
+from dashboards.summary import Json
+from lejepa_platform.errors import StudyError
+from lejepa_platform.storage import write_bytes
+
+LONGEST_SETTING = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arguments:
+    """Compare two studies: settings, accuracies trial by trial, chosen λ."""
+
+    first: tyro.conf.Positional[str]
+    """Name under the storage, or path; with `--from mlflow` its name there."""
+    second: tyro.conf.Positional[str]
+    """Likewise; differences are this one less the first."""
+    source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
+    """Where to read trials: the studies' folders, or MLflow."""
+    storage: Path = Path("studies")
+    """Folder of all studies."""
+    tracking_uri: str | None = None
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db of the storage."""
+    output: Path | None = None
+    """Where to write the page; by default STORAGE/compare-A-B.html."""
+    json: bool = False
+    """Print everything as JSON."""
+
+
+def render(found: Json, first: Results, second: Results) -> str:
+    """The page as HTML.
+
+    Args:
+        found: From `comparison.compare`.
+        first: The studies that it was made of.
+        second: Likewise.
+    """
+    rows = paired_data(pairs_of(first, second))
+    return template("compare.html").render(
+        found=found,
+        words=difference_words(found),
+        figures={"paired": panels([draw_paired(rows, first.name, second.name)] if rows else [])},
+    )
+
+
+def lines(found: Json) -> list[str]:
+    """The comparison as text."""
+    first, second = (study["name"] for study in found["studies"])
+    text = [difference_words(found), ""]
+    for row in found["settings"]:
+        one, two = (_short(row[side]) for side in ("first", "second"))
+        text.append(f"{row['name']}: {one} | {two}")
+    text += [] if found["settings"] else ["The settings are the same."]
+    text += ["", f"chosen λ and test accuracy there, {first} | {second}:"]
+    for row in found["chosen"]:
+        sides = " | ".join(_choice(row, side) for side in ("first", "second"))
+        text.append(f"{row['architecture']} · {row['dataset']}: {sides}")
+    return [*text, *([""] if found["notes"] else []), *found["notes"]]
+
+
+def _choice(row: dict[str, Any], side: str) -> str:
+    if row[f"{side}_lambda"] is None:
+        return "–"
+    return f"λ {row[f'{side}_lambda']:.3g} {row[f'{side}_test']:.1%}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SETTING else f"{text[: LONGEST_SETTING - 1]}…"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`lejepa compare STUDY_A STUDY_B`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        LejepaError: An error that a person can act on.
+    """
+    arguments = tyro.cli(Arguments, args=argv, prog="lejepa compare")
+    place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
+    folders = [place.folder(study) for study in (arguments.first, arguments.second)]
+    if folders[0] == folders[1]:
+        raise StudyError(f"the study {arguments.first!r} came twice; name two studies")
+    first, second = place.read(arguments.first), place.read(arguments.second)
+    found = compare(first, second)
+    page = arguments.output or arguments.storage / f"compare-{folders[0].name}-{folders[1].name}.html"
+    write_bytes(page, render(found, first, second).encode())
+    if arguments.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        print(*lines(found), page, sep="\n")
+    return 0

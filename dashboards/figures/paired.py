@@ -1,0 +1,69 @@
+"""Two studies: the difference in test accuracy of each pair of trials, a row per cell."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards.figures import style
+from dashboards.statistics.scores import CELL
+
+ROW_HEIGHT = 26
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairedRow:
+    """One cell."""
+
+    name: str
+    points: tuple[float, ...]
+    """Percentage points, second study less first; one per pair."""
+    labels: tuple[str, ...]
+    mean: float
+
+
+def paired_data(pairs: pd.DataFrame) -> tuple[PairedRow, ...]:
+    """What to draw, from `comparison.paired`."""
+    rows = []
+    for (architecture, dataset), cell in pairs.groupby(CELL):
+        where = zip(cell["lambda"], cell["seed"], strict=True)
+        rows.append(
+            PairedRow(
+                name=f"{architecture} · {dataset}",
+                points=tuple(float(value) for value in cell["points"]),
+                labels=tuple(f"λ {lam:g}, seed {seed:g}" for lam, seed in where),
+                mean=float(cell["points"].mean()),
+            )
+        )
+    return tuple(rows)
+
+
+def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str) -> go.Figure:
+    """Draw them, the first cell on top."""
+    title = style.titled(f"{second} less {first}")
+    figure = style.base_figure(90 + ROW_HEIGHT * max(len(rows), 2), title=title)
+    names = [style.safe(row.name) for row in rows]
+    figure.add_scattergl(
+        x=[value for row in rows for value in row.points],
+        y=[name for name, row in zip(names, rows, strict=True) for _ in row.points],
+        text=[
+            f"{name}<br>{label}: {value:+.1f} points"
+            for name, row in zip(names, rows, strict=True)
+            for value, label in zip(row.points, row.labels, strict=True)
+        ],
+        mode="markers",
+        hoverinfo="text",
+        marker={"color": style.faded(style.PALETTE[0], 0.45), "size": 6},
+    )
+    figure.add_scatter(
+        x=[row.mean for row in rows],
+        y=names,
+        text=[f"{name}<br>mean {row.mean:+.1f} points" for name, row in zip(names, rows, strict=True)],
+        mode="markers",
+        hoverinfo="text",
+        marker={"color": style.PALETTE[0], "symbol": "diamond", "size": 10},
+    )
+    figure.add_vline(x=0, line={"color": style.MUTED, "width": 1.2, "dash": "dash"})
+    figure.update_xaxes(zeroline=False, title={"text": "difference in test top-1, points", "standoff": 6})
+    figure.update_yaxes(autorange="reversed", automargin=True, type="category")
+    return figure

@@ -1,0 +1,59 @@
+"""What the pages share: their templates, style and script, and figures as the script reads them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import pandas as pd
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from dashboards.verdict import signed
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of a page that needs no network; `style`, `script` and `plotly` are set."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"percent": percent, "points": signed, "number": number, "duration": duration}
+    environment.globals |= {
+        "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        "plotly": Markup(get_plotlyjs()),
+    }
+    return environment.get_template(name)
+
+
+def panels(figures: Iterable[go.Figure]) -> list[Markup]:
+    """Figures as JSON in a script element."""
+    return [script(figure.to_json()) for figure in figures]
+
+
+def script(text: str) -> Markup:
+    """JSON to stand in a script element."""
+    # Only "<" can end the element early; names come from folders.
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def percent(value: float | None) -> str:
+    """A fraction for people; missing ones as a dash."""
+    return "–" if value is None or pd.isna(value) else f"{value:.1%}".replace("%", " %")
+
+
+def number(value: Any) -> str:
+    """A number to four digits, anything else as it is; missing ones as a dash."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

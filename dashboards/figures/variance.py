@@ -75,9 +75,6 @@ def draw_bars(bars: tuple[Bar, ...], title: str, ticks: str) -> go.Figure:
         y=rows,
         orientation="h",
         marker={"color": [style.faded(style.MUTED, 0.5) if bar.chance else style.PALETTE[0] for bar in bars]},
-        text=[f"{bar.share:.0%}" for bar in bars],
-        textposition="outside",
-        cliponaxis=False,
         hovertext=[bar.hover for bar in bars],
         hoverinfo="text",
         width=0.62,
@@ -87,6 +84,15 @@ def draw_bars(bars: tuple[Bar, ...], title: str, ticks: str) -> go.Figure:
         y=rows,
         mode="markers",
         marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": style.PALETTE[1]}},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[max(bar.share, bar.raw) for bar in bars],
+        y=rows,
+        mode="text",
+        text=[f" {bar.share:.0%}" for bar in bars],
+        textposition="middle right",
+        cliponaxis=False,
         hoverinfo="skip",
     )
     most = max((max(bar.share, bar.raw) for bar in bars), default=1.0)

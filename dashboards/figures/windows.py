@@ -81,7 +81,8 @@ def draw_windows(windows: Sequence[Window], lambdas: Iterable[float], epsilon: f
         epsilon: Accuracy that a λ inside the window may lose.
     """
     axis = style.lambda_axis(lambdas)
-    title = style.titled(f"within {100 * epsilon:g} points of the best")
+    points = f"{100 * epsilon:g} point{'' if epsilon == 0.01 else 's'}"
+    title = style.titled(f"within {points} of the best")
     figure = style.base_figure(96 + ROW * len(windows), title=title, xaxis=style.lambda_layout(axis))
     for row, window in enumerate(windows):
         if window.low is not None and window.high is not None:

@@ -68,7 +68,7 @@ def test_shares_below_zero_are_drawn_as_zero_and_chance_is_grey():
         (0.8, 0.68, True),
     ]
     assert "-5.0%" in bars[1].hover and "p 2e-04" in bars[0].hover
-    drawn, _ = draw_bars(bars, "d", "chance left in").data
+    drawn, _, _ = draw_bars(bars, "d", "chance left in").data
     assert list(drawn.x) == [0.25, 0, 0.8]
 
 

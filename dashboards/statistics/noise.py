@@ -76,9 +76,7 @@ def image_variance(contributions_GN: Floats) -> float:
     return max(0.0, groups / (groups - 1) * float(common) / n)
 
 
-def contributions(
-    grid: Grid, images: Images, weights_CSL: Floats, by: str
-) -> dict[str, Floats]:
+def contributions(grid: Grid, images: Images, weights_CSL: Floats, by: str) -> dict[str, Floats]:
     """Weighted right answers per image: data set -> (G, N), by `seed` or by `architecture`."""
     found = {}
     for dataset, scores in images.scores.items():

@@ -123,8 +123,8 @@ def stability(
     windows = {}
     for eps in EPSILONS:
         name = _width(eps)
-        ranges = _window_range(grid, images, float(real[0][name][0]), drawn, eps)
-        windows[eps] = _estimate(grid, name, real, null, (ranges, NOT_FOR_MEDIANS))
+        here = _window_range(grid, images, float(real[0][name][0]), drawn, eps)
+        windows[eps] = _estimate(grid, name, real, null, (here, NOT_FOR_MEDIANS))
     return Stability(**found, windows=windows, fixed=None if index is None else float(grid.lambdas[index]))
 
 

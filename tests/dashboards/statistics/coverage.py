@@ -1,4 +1,4 @@
-"""How often the intervals of `stability` hold what they are for, on synthetic studies; `python coverage.py` prints it."""
+"""How often the intervals of `stability` hold what they are for, on synthetic studies; run, it prints a table."""
 
 import sys
 from collections.abc import Iterator

@@ -27,5 +27,5 @@ def test_intervals_cover_what_they_say(shape, kind):
         # All λ are within 2 points of each other in every study, so that the width is no matter of chance.
         assert found.pop("window 0.02") > WIDEST
     given = {name: share for name, share in found.items() if not np.isnan(share)}
-    assert len(given) == len(found) - (4 if shape == "quick" else 0)
+    assert len(given) == len(found) - (6 if shape == "quick" else 1)
     assert all(NARROWEST - ERROR <= share <= WIDEST + ERROR for share in given.values()), given

@@ -132,11 +132,19 @@ def test_three_architectures_are_too_few_to_speak_of_others():
     assert found.new_low is None and found.new_note == "too few architectures: 3, wanted 5"
 
 
+def test_a_window_narrower_than_the_noise_has_no_interval():
+    noise = np.random.default_rng(10).normal(scale=POINT, size=(12, 2, 4))
+    found = stability(grid_of(0.5 + noise), permutations=20, draws=50).windows
+    # The standard error of a difference is √(2 / 2) = 1 point, measured as 0.9: more than 1.5 ε for ε = 0.5 points only.
+    assert [one.low is None for one in found.values()] == [True, False, False]
+    assert found[0.005].note.startswith("too few seeds or test images: two λ of a cell differ by 0.9 points")
+
+
 def test_holes_and_a_cell_of_one_seed_are_no_obstacle():
     test = 0.5 + POINT * np.random.default_rng(7).normal(size=(6, 3, 5))
     test[0, :, 2], test[1, 1], test[2, 1:] = np.nan, np.nan, np.nan
     found = stability(grid_of(test), fixed=0.1, permutations=20, draws=50)
-    for one in (*(getattr(found, name) for name in MEASURES), *found.windows.values()):
+    for one in (*(getattr(found, name) for name in MEASURES), found.windows[0.02]):
         assert np.isfinite([one.value, one.low, one.high, one.null_mean, one.in_sample]).all()
 
 

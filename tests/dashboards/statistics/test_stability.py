@@ -135,7 +135,7 @@ def test_three_architectures_are_too_few_to_speak_of_others():
 def test_a_window_narrower_than_the_noise_has_no_interval():
     noise = np.random.default_rng(10).normal(scale=POINT, size=(12, 2, 4))
     found = stability(grid_of(0.5 + noise), permutations=20, draws=50).windows
-    # The standard error of a difference is √(2 / 2) = 1 point, measured as 0.9: more than 1.5 ε for ε = 0.5 points only.
+    # The standard error of a difference is √(2 / 2) = 1 point: more than 1.5 ε for ε = 0.5 points only.
     assert [one.low is None for one in found.values()] == [True, False, False]
     assert found[0.005].note.startswith("too few seeds or test images: two λ of a cell differ by 0.9 points")
 

@@ -51,14 +51,15 @@ def choose_on_others(val_BCSL: Floats, test_BCSL: Floats) -> Choices:
     low = np.where(known, others_BCSL, np.inf)
     loss_BSCL = np.where(known, high.max(axis=3, keepdims=True) - others_BCSL, np.nan).swapaxes(1, 2)
     b, c, s, n_lambdas = val_BCSL.shape
-    shared = fixed_lambda(np.round(loss_BSCL, 12).reshape(b * s, c, n_lambdas)).reshape(b, s)
+    loss = np.asarray(np.round(loss_BSCL, 12), dtype=np.float64).reshape(b * s, c, n_lambdas)
+    shared = fixed_lambda(loss).reshape(b, s)
     tests = _others_mean(np.where(both, test_BCSL, np.nan))
     return Choices(
         best_BCS=high.argmax(axis=3),
         worst_BCS=low.argmin(axis=3),
         shared_BS=shared,
         scale_BCS=spread(np.where(known, tests, np.nan)),
-        valid_BCS=known.any(axis=3),
+        valid_BCS=np.asarray(known.any(axis=3)),
     )
 
 

@@ -56,7 +56,7 @@ def read_correct(
 
 def _read(path: Path, probe: str) -> pd.Series | None:
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             right = held[probe] == held["label"]
             return pd.Series(right, index=pd.Index(held["index"], name="image"), dtype=bool)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -26,6 +26,8 @@ from dashboards.statistics.windows import EPSILONS, lost_to_chosen, median_width
 
 NO_IMAGES: Final = Images(scores={})
 MEASURES: Final = ("regret", "phi", "worst", "gain")
+MAX_NOISE: Final = 1.5
+"""Standard errors of a cell's differences above this many ε hide a window: no interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,8 +125,8 @@ def stability(
     windows = {}
     for eps in EPSILONS:
         name = _width(eps)
-        ranges = _window_range(grid, images, float(real[0][name][0]), drawn, eps)
-        windows[eps] = _estimate(grid, name, real, null, (ranges, NOT_FOR_MEDIANS))
+        here = _window_range(grid, images, float(real[0][name][0]), drawn, eps)
+        windows[eps] = _estimate(grid, name, real, null, (here, NOT_FOR_MEDIANS))
     return Stability(**found, windows=windows, fixed=None if index is None else float(grid.lambdas[index]))
 
 
@@ -218,9 +220,15 @@ def _linear(grid: Grid, images: Images, weights_CSL: Floats, gain: bool) -> tupl
 
 def _window_range(grid: Grid, images: Images, value: float, drawn: Floats | None, eps: float) -> Range:
     """The value ± t times its spread over redrawn studies, cut to what widths can be."""
-    df = float(seed_noise(grid.test_CSL, paired=True).df_C.sum())
+    noise = seed_noise(grid.test_CSL, paired=True)
+    df = float(noise.df_C.sum())
     if drawn is None or df < MIN_DF:
         return Range(low=None, high=None, note=f"too few seeds: {len(grid.seeds)} in {len(grid.cells)} cells")
+    seeds_CL = np.maximum(np.isfinite(grid.test_CSL).sum(axis=1), 1)
+    error = float(np.sqrt(2 * (noise.variance_CL / seeds_CL).mean()))
+    if error > MAX_NOISE * eps:
+        points = f"two λ of a cell differ by {100 * error:.1f} points by chance"
+        return Range(low=None, high=None, note=f"too few seeds or test images: {points}")
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, df) * median_width(drawn, grid.lambdas, eps).std(ddof=1))
     positive = grid.lambdas[grid.lambdas > 0]
     widest = float(np.log10(positive[-1] / positive[0]))

@@ -48,7 +48,9 @@ def window(regret_L: Floats, lambdas: Floats, eps: float, best: int | None = Non
     if not inside.any():
         return None
     at = int(np.nanargmin(regret_L)) if best is None else best
-    first, last = min(_runs(inside), key=lambda run: (-_decades(*run, lambdas), not run[0] <= at <= run[1], run[0]))
+    first, last = min(
+        _runs(inside), key=lambda run: (-_decades(run[0], run[1], lambdas), not run[0] <= at <= run[1], run[0])
+    )
     measured = np.flatnonzero(np.isfinite(regret_L))
     return Window(
         low=float(lambdas[first]),

@@ -74,7 +74,7 @@ def linear_probe(embeddings: Mapping[str, NDArray[np.float32]], labels: Mapping[
     x = {name: np.nan_to_num(scaler.transform(values)) for name, values in embeddings.items()}
     best: tuple[float, float, LogisticRegression] | None = None
     for c in REGULARISATION:
-        model = LogisticRegression(C=c, max_iter=200, tol=1e-3)
+        model = LogisticRegression(C=c, max_iter=400, tol=1e-4)
         with warnings.catch_warnings():
             # Weak regularisation may need more steps than it is worth; validation judges what came out.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, TypeVar
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """Raised whenever the same configuration would give another result than before."""
 
 STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"

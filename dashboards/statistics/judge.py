@@ -48,7 +48,7 @@ class Curve:
     """Mean over groups; NaN where no group has one."""
     low_A: Floats | None
     """2.5 % quantile over resamples of the runs, (cell, seed), within each cell: for these cells and other
-    seeds. None where no cell has two seeds."""
+    seeds. None where there are too few seeds (`judge_points.MIN_FREE_RUNS`)."""
     high_A: Floats | None
     """97.5 % quantile."""
     groups_GA: Mapping[str, Floats]

@@ -126,7 +126,7 @@ def test_prefixes_hold_exactly_the_numbers_between(low: int, high: int) -> None:
 def test_a_run_deleted_in_mlflow_is_gone_from_a_warm_table(study: StudyLedger, tmp_path: Path) -> None:
     uri, cache = default_uri(tmp_path), tmp_path / "cache"
     before = read_remote("demo", uri, cache)
-    run = run_links(study, uri)[trial().key].rpartition("/")[2]
+    run = run_links(study.name, uri)[trial().key].rpartition("/")[2]
     connect(uri).delete_run(run)
     after = read_remote("demo", uri, cache)
     assert set(before.trials["key"]) - set(after.trials["key"]) == {trial().key}

@@ -74,7 +74,7 @@ def test_a_growing_study_is_mirrored_exactly_and_quietly(
     assert held["end"] - held["start"] == 12_500
     assert held["name"] == "λ=0.05 seed=0"
     assert held["params"] | {"lambda": "0.05", "learning_rate": "0.001", "global_scale": "[0.3,1.0]"} == held["params"]
-    assert held["params"].keys() == {name for name, value in config.flat().items() if value is not None}
+    assert held["params"].keys() == {name for name, value in config.flat().items() if value not in (None, "")}
     wanted = {
         "study": "demo",
         "trial_key": config.key,

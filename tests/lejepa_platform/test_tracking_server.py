@@ -95,7 +95,7 @@ def test_a_server_holds_the_same_and_answers_questions(server: Server, tmp_path:
     address = f"{server.uri}/get-artifact?path=report.html&run_uuid={top.info.run_id}"
     with urllib.request.urlopen(address, timeout=10) as answer:
         assert answer.read().decode() == "<p>λ matters</p>"
-    assert run_links(study, server.uri) == {
+    assert run_links(study.name, server.uri) == {
         run.data.tags["trial_key"]: f"#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
         for run in children
     }
@@ -114,7 +114,7 @@ def test_training_outlives_the_server_and_sync_catches_up(server: Server, tmp_pa
     assert server.stop() == 0
     with pytest.raises(TrackingError, match="connection refused"):
         check_tracking(server.uri)
-    assert run_links(study, server.uri) == {}
+    assert run_links(study.name, server.uri) == {}
     for config in configs[1:]:
         add_trial(study, config)
         tracker.touch(config.key)

@@ -3,8 +3,8 @@
 All are cross-fitted over seeds: the other seeds' validation chooses λ, the held-out seed's test reports it. What is
 estimated is thus the outcome of choosing with one seed fewer than the study has, not that of knowing the best λ: of a
 study with more seeds it would be a little more, and intervals hold the regret to the truly best λ in 72 to 96 % of
-synthetic studies only (tests/dashboards/statistics/test_coverage.py). Beside each stands the same at face value (`in_sample`), as one would
-compute it from a table of means, which noise alone makes large.
+synthetic studies only (tests/dashboards/statistics/test_coverage.py). Beside each stands the same at face value
+(`in_sample`), as one would compute it from a table of means, which noise alone makes large.
 """
 # B labellings or draws, C cells, S seeds, L lambdas
 

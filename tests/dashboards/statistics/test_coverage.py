@@ -1,6 +1,30 @@
 """Intervals hold what they are for in 90 to 98 % of 500 synthetic studies, at both shapes and on three kinds of curve.
 
-TABLE
+Measured 2026-11-25, in percent ("few": no interval, "too few ..." instead). The limits of the rules were set on
+other random numbers than these.
+
+                            quick (3 x 2 x 4 x 2, 400 images)  pilot (6 x 3 x 6 x 3, 1000 images)
+                                flat    curved     cliff      flat    curved     cliff
+regret                          95.4      95.8      93.8      94.2      95.8      93.6
+regret, new architectures        few       few       few      95.2      92.4      94.4
+phi                             95.4      95.4      94.2      91.8      94.8      96.6
+phi, new architectures           few       few       few      95.0      94.8      95.6
+worst                           95.6      96.4      95.8      94.2      96.2      94.0
+worst, new architectures         few       few       few      96.0      92.8      95.4
+gain                            94.6      95.8      96.4      94.6      95.6      93.2
+gain, new architectures          few       few       few      93.2      93.6      93.8
+regret, λ chosen for all        95.6      97.4      96.4      91.8      93.4      94.6
+window 0.005                     few       few       few       few       few       few
+window 0.01                      few       few       few      97.6      95.6      95.8
+window 0.02                     92.3      95.6      96.5      99.8      94.6      95.4
+regret, oracle                  95.4      89.0      87.6      94.2      72.0      78.2
+window 0.005, oracle             few       few       few       few       few       few
+window 0.01, oracle              few       few       few      72.9      95.8      91.0
+window 0.02, oracle             85.8      95.4      92.1      99.8      81.6      91.2
+
+"oracle" is no target: it holds the intervals against the truly best λ, which choosing by the other seeds does not
+always find. So a regret's interval may lie below the regret to the best λ there is, and where λ does nothing, noise
+makes windows shorter than the whole grid.
 """
 
 import sys
@@ -22,7 +46,9 @@ ERROR = 0.01
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_intervals_cover_what_they_say(shape, kind):
-    found = {name: share for name, share in coverage(shape, kind).items() if "oracle" not in name}
+    measured = coverage(shape, kind)
+    print(*(f"{shape:6s} {kind:7s} {name:28s} {100 * share:5.1f}" for name, share in measured.items()), sep="\n")
+    found = {name: share for name, share in measured.items() if "oracle" not in name}
     if (shape, kind) == ("pilot", "flat"):
         # All λ are within 2 points of each other in every study, so that the width is no matter of chance.
         assert found.pop("window 0.02") > WIDEST

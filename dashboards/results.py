@@ -96,7 +96,8 @@ def read_results(study: Path) -> Results:
     ledger = StudyLedger(study)
     if not ledger.exists():
         raise StudyError(f"no study.json in {str(study)!r}; wanted the folder of a study: STORAGE/STUDY")
-    about, notes = ledger.read(), []
+    about = ledger.read()
+    notes: list[str] = []
     rows = list(_rows(ledger, notes))
     return tabulate(about, rows, {row["key"]: ledger.trial(row["key"]).transfer() for row in rows}, notes)
 

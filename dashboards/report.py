@@ -100,7 +100,7 @@ def render(results: Results, summary: Json) -> str:
         floor=floor_words(results.pretrained),
         settings={name: _setting(value) for name, value in sorted(results.config.items())},
         figures=_figures(results, summary),
-        architectures=_legend(results.trials),
+        architectures=legend(results.trials),
         failures=_failures(results.trials),
         pending=summary["counts"].get(PENDING, 0),
         trials=results.trials[[name for name in columns if name in results.trials]].to_dict("records"),
@@ -129,7 +129,8 @@ def _figures(results: Results, summary: Json) -> dict[str, list[Markup]]:
     return figures
 
 
-def _legend(trials: pd.DataFrame) -> list[Json]:
+def legend(trials: pd.DataFrame) -> list[Json]:
+    """Name, colour and dash of each architecture, as the figures of these trials draw it."""
     names = sorted(trials["architecture"].unique())
     return [{"name": name, "colour": style.colour(i), "dash": style.dash(i)} for i, name in enumerate(names)]
 

@@ -1,8 +1,10 @@
 """The live page: Streamlit's shell over the figures of the report. Run by `lejepa dashboard`."""
 
+import html
 import sys
 from collections.abc import Iterable
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import tyro
@@ -15,7 +17,7 @@ from dashboards.floor import floor_words
 from dashboards.live.command import Arguments
 from dashboards.live.latest import Latest, Reading, studies
 from dashboards.places import Place
-from dashboards.report import TRIAL_COLUMNS
+from dashboards.report import TRIAL_COLUMNS, legend
 from dashboards.results import PENDING, Results
 from dashboards.verdict import key_figures
 from lejepa_core.errors import LejepaError
@@ -75,6 +77,7 @@ def _figures(reading: Reading) -> None:
         return
     shown = datasets[0] if len(datasets) == 1 else st.selectbox("Data set", datasets)
     own = trials[trials["dataset"] == shown]
+    _legend(own)
     accuracy = (draw_accuracy(panel, floor) for panel in accuracy_data(own, results.searched))
     _section("How does accuracy depend on λ?", "accuracy", accuracy)
     if len(summary["regret_per_lambda"]) > 1:
@@ -83,6 +86,11 @@ def _figures(reading: Reading) -> None:
     unlabelled = tuple(summary["unlabelled_datasets"])
     terms = (draw_terms(panel) for panel in terms_data(own, unlabelled, results.regularizer))
     _section("How do the terms of the loss depend on λ?", "terms", terms)
+
+
+def _legend(trials: pd.DataFrame) -> None:
+    marks = (f'<span style="color:{entry["colour"]}">━</span> {html.escape(entry["name"])}' for entry in legend(trials))
+    st.html(" &emsp; ".join(marks))
 
 
 def _section(title: str, name: str, figures: Iterable[go.Figure], columns: int = 2) -> None:

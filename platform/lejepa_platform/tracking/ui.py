@@ -35,5 +35,6 @@ def ui(storage: Path, port: int = 5000, host: str = "127.0.0.1") -> int:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", default_uri(storage)]
     command += ["--artifacts-destination", (storage.absolute() / "mlartifacts").as_uri()]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
-    print(f"MLflow: http://{host}:{port} in a few seconds; Ctrl-C ends it", flush=True)
+    # MLflow opens on traces; the switch is kept by the browser, and no tag of an experiment turns it.
+    print(f"MLflow: http://{host}:{port} in a few seconds; switch to Model training there; Ctrl-C ends it", flush=True)
     return serve(command, _ENVIRONMENT)

@@ -39,6 +39,7 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/bench_overhead.py
 	$(BIN)/python tests/benchmarks/bench_sigreg.py
 	$(BIN)/python tests/benchmarks/bench_power.py
+	$(BIN)/python tests/benchmarks/bench_results.py
 
 # Leaves studies and the environment alone.
 clean:

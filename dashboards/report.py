@@ -134,7 +134,7 @@ def render(results: Results, summary: Json, study: Path | None = None, links: Js
         links=links,
         local_pages=LOCAL_PAGES,
         links_json=script(json.dumps(links)),
-        architectures=_legend(results.trials),
+        architectures=legend(results.trials),
         failures=_failures(results.trials),
         pending=summary["counts"].get(PENDING, 0),
         trials=results.trials[[name for name in columns if name in results.trials]].to_dict("records"),
@@ -178,7 +178,8 @@ def _datasets(trials: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(trials["dataset"].unique()))
 
 
-def _legend(trials: pd.DataFrame) -> list[Json]:
+def legend(trials: pd.DataFrame) -> list[Json]:
+    """Name, colour and dash of each architecture, as the figures of these trials draw it."""
     names = sorted(trials["architecture"].unique())
     return [{"name": name, "colour": style.colour(i), "dash": style.dash(i)} for i, name in enumerate(names)]
 

@@ -10,6 +10,7 @@ import pytest
 from trackers import finish, make_store, rows, trial
 
 from dashboards.remote import read_remote
+from dashboards.report import main, write_report
 from dashboards.results import Results, read_results
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import StudyError, TrackingError
@@ -157,3 +158,15 @@ def test_an_unknown_study_and_a_missing_tracker_are_one_line(study: StudyLedger,
         read_remote("other", uri)
     with pytest.raises(TrackingError, match="connection refused"):
         read_remote("demo", "http://127.0.0.1:9")
+
+
+def test_a_report_needs_no_study_folder(study: StudyLedger, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_report(study.path)
+    storage, uri = tmp_path / "elsewhere", default_uri(tmp_path)
+    assert main(["demo", "--from", "mlflow", "--tracking-uri", uri, "--storage", str(storage)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(storage / "demo" / "report.html")
+    local, remote = (json.loads((place / "demo" / "summary.json").read_text()) for place in (tmp_path, storage))
+    assert remote == local
+    with pytest.raises(StudyError, match="holds no study"):
+        main(["other", "--from", "mlflow", "--tracking-uri", uri, "--storage", str(storage)])
+    assert not (storage / "other").exists()

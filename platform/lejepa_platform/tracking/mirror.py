@@ -40,8 +40,6 @@ _STAMP = "mirrored"
 MIRRORED_AT: Final = "mirrored_at"
 """Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
 _KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow opens an experiment on an overview of traces instead of on its runs."""
 
 
 @dataclass(slots=True)
@@ -162,12 +160,9 @@ class Mirror:
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._study.name)
         if found is None:
-            place = self._artifact_location()
-            return str(client.create_experiment(self._study.name, artifact_location=place, tags=_KIND))
+            return str(client.create_experiment(self._study.name, artifact_location=self._artifact_location()))
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-        for name, text in _KIND.items() - found.tags.items():
-            client.set_experiment_tag(found.experiment_id, name, text)
         return str(found.experiment_id)
 
     def _artifact_location(self) -> str | None:

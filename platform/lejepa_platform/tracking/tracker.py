@@ -8,9 +8,10 @@ from typing import Final
 
 from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.tracking.address import check_tracking, default_uri, masked, reason, sqlite_path
-from lejepa_platform.tracking.client import connect, load
-from lejepa_platform.tracking.mirror import Mirror, read_runs
+from lejepa_platform.tracking.address import default_uri, masked, reason, sqlite_path
+from lejepa_platform.tracking.client import load
+from lejepa_platform.tracking.mirror import Mirror
+from lejepa_platform.tracking.reader import read_mirrored
 
 LOG = logging.getLogger("lejepa")
 REFRESH_SECONDS: Final = 15.0
@@ -218,12 +219,13 @@ def _attempt(mirror: Mirror, uri: str, ledger: TrialLedger | None) -> bool:
     raise AssertionError
 
 
-def run_links(study: str, uri: str) -> dict[str, str]:
+def run_links(study: str, uri: str, cache: Path | None = None) -> dict[str, str]:
     """Where MLflow's pages show each trial.
 
     Args:
         study: Its name.
         uri: Its tracker.
+        cache: Folder to keep what was read in, see `read_mirrored`.
 
     Returns:
         Trial key -> "#/experiments/E/runs/R", to be put behind the address of MLflow's pages. Empty if the
@@ -233,14 +235,9 @@ def run_links(study: str, uri: str) -> dict[str, str]:
     if path is not None and not path.exists():
         return {}
     try:
-        check_tracking(uri)
-        client = connect(uri)
-        experiment = client.get_experiment_by_name(study)
-        if experiment is None:
-            return {}
-        page = f"#/experiments/{experiment.experiment_id}/runs"
-        runs = read_runs(client, experiment.experiment_id)
-        return {run.tags["trial_key"]: f"{page}/{run.run_id}" for run in runs if run.role == "trial"}
-    except Exception as error:
-        LOG.warning("no links to MLflow: %s", reason(error, uri))
+        return read_mirrored(study, uri, cache).links()
+    except StudyError:
+        return {}
+    except PlatformError as error:
+        LOG.warning("no links to MLflow: %s", error)
         return {}

@@ -1,15 +1,10 @@
 """MLflow's own pages over a storage folder, for this machine only unless told otherwise."""
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lejepa_platform.errors import TrackingError
+from lejepa_platform.serving import require_free, serve
 from lejepa_platform.tracking.address import default_uri
 
 _ENVIRONMENT = {
@@ -36,37 +31,10 @@ def ui(storage: Path, port: int = 5000, host: str = "127.0.0.1") -> int:
     """
     if not (storage / "mlflow.db").is_file():
         raise TrackingError(f"{storage} holds no mlflow.db; run a study in it, or `lejepa sync STUDY`")
-    _require_free(host, port)
+    require_free(host, port, TrackingError)
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", default_uri(storage)]
     command += ["--artifacts-destination", (storage.absolute() / "mlartifacts").as_uri()]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
-    print(f"MLflow: http://{host}:{port} in a few seconds; Ctrl-C ends it", flush=True)
-    with subprocess.Popen(command, env={**os.environ, **_ENVIRONMENT}) as server, _stopped_by(signal.SIGTERM):
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            server.terminate()
-
-
-@contextmanager
-def _stopped_by(number: signal.Signals) -> Iterator[None]:
-    """Have a signal end this process as Ctrl-C does, so that it takes the server along."""
-    before = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def _require_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        # As the server does, so that a port just left counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise TrackingError(
-                f"cannot listen on port {port} of {host}: {error.strerror}; choose another with --port"
-            ) from error
+    # MLflow opens on traces; the switch is kept by the browser, and no tag of an experiment turns it.
+    print(f"MLflow: http://{host}:{port} in a few seconds; switch to Model training there; Ctrl-C ends it", flush=True)
+    return serve(command, _ENVIRONMENT)

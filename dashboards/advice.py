@@ -110,6 +110,8 @@ def advice_words(advice: Json) -> list[str]:
 
 def known_words(known: Json) -> str:
     """How far such choices were from the labelled best where that is known."""
+    if known["criterion"] not in known["regret"]:
+        return "How far such choices are from the labelled best has not been measured yet."
     regret, random = known["regret"][known["criterion"]], known["regret"]["random"]
     return (
         f"Where labels were there to compare ({known['study']}), this criterion lost {_interval(regret)} points of "

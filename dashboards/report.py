@@ -12,6 +12,7 @@ import pandas as pd
 import tyro
 from markupsafe import Markup
 
+from dashboards.advice import advice_words, advise
 from dashboards.figures import style
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
 from dashboards.figures.cost import cost_data, draw_cost
@@ -21,12 +22,14 @@ from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.shape import draw_quantiles, draw_spectrum, shape_data
 from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_data
+from dashboards.findings import Findings, find
 from dashboards.floor import floor_words
+from dashboards.inferred import inferred
 from dashboards.pages import number, panels, script, template
 from dashboards.places import Place, Source
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
-from dashboards.summary import Json, numbers
+from dashboards.summary import Json, numbers, plain
 from dashboards.transfer import views
 from dashboards.verdict import key_figures, verdict, warnings
 from lejepa_platform.ledger import transfer_prefix
@@ -53,17 +56,20 @@ TRIAL_COLUMNS: Final = {
 }
 
 
-def summarise(results: Results) -> Json:
+def summarise(results: Results, found: Findings | None = None) -> Json:
     """The numbers and sentences of a study.
 
     Args:
         results: From `read_results`.
+        found: What was inferred from them, if that was done before.
 
     Returns:
         What `summary.json` holds: see `summary.numbers`, and `verdict`, `warnings`, `notes` in words.
     """
-    found = numbers(results)
-    return {"verdict": verdict(found), "warnings": warnings(found), **found, "notes": list(results.notes)}
+    said = numbers(results, found or find(results))
+    advice = plain(advise(results)) if not results.searched else []
+    texts = {"verdict": verdict(said), "warnings": warnings(said)}
+    return {**texts, **said, "advice": advice, "notes": list(results.notes)}
 
 
 def write_report(study: Path, tracking: str | None = None) -> Json:
@@ -98,8 +104,9 @@ def write_pages(results: Results, folder: Path, links: Json | None = None) -> Js
     Raises:
         StorageError: The folder cannot be written.
     """
-    summary = summarise(results)
-    page = render(results, summary, folder, links)
+    found = find(results, folder)
+    summary = summarise(results, found)
+    page = render(results, found, summary, folder, links)
     write_json(folder / "summary.json", summary)
     write_bytes(folder / "report.html", page.encode())
     return summary
@@ -111,11 +118,14 @@ def run_pages(study: str, uri: str) -> Json:
     return {"base": f"{server.rstrip('/')}/", "runs": run_links(study, uri)}
 
 
-def render(results: Results, summary: Json, study: Path | None = None, links: Json | None = None) -> str:
+def render(
+    results: Results, found: Findings, summary: Json, study: Path | None = None, links: Json | None = None
+) -> str:
     """The page as HTML.
 
     Args:
         results: From `read_results`.
+        found: What was inferred from them.
         summary: From `summarise`.
         study: The study's folder, if it is here: training curves are read from it.
         links: `base` and `runs`: where MLflow shows each trial.
@@ -130,9 +140,10 @@ def render(results: Results, summary: Json, study: Path | None = None, links: Js
         grid=not results.searched,
         floor=floor_words(results.pretrained),
         settings={name: _setting(value) for name, value in sorted(results.config.items())},
-        figures=_figures(results, summary, study),
+        figures={**_figures(results, summary, study), **inferred(found, floor_words(results.pretrained))},
         links=links,
         local_pages=LOCAL_PAGES,
+        advice_words=advice_words,
         links_json=script(json.dumps(links)),
         architectures=legend(results.trials),
         failures=_failures(results.trials),

@@ -9,46 +9,34 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from dashboards.findings import WINDOW_EPS, Findings, as_json, estimate_json
 from dashboards.results import PENDING, Results
-from dashboards.statistics.regret import (
-    Grid,
-    Measures,
-    Null,
-    make_grid,
-    mean_of,
-    new_seed_test,
-    nulls,
-    observe,
-    permute,
-)
+from dashboards.statistics.regret import Grid, Measures, mean_of, new_seed_test, observe, permute
 from dashboards.statistics.scores import (
     CELL,
     MEASURED,
-    Interval,
     RankCorrelation,
     agreements,
-    at_best_settings,
     choose,
     column,
     labelled,
     pooled_intervals,
     rank_agreement,
     score,
-    t_interval,
 )
+from dashboards.statistics.stability import Stability
 from dashboards.transfer import transfer_table
 
 Json = dict[str, Any]
 PERMUTATIONS: Final = 500
-MIN_UNITS: Final = 3
-"""Cells, or seeds if the cells are fewer, that an interval of the gain needs."""
 
 
-def numbers(results: Results) -> Json:
+def numbers(results: Results, found: Findings) -> Json:
     """Everything the report says in numbers.
 
     Args:
         results: From `read_results`; may be unfinished, unlabelled or searched.
+        found: What was inferred from them.
 
     Returns:
         A JSON-serialisable object; what cannot be said is null, with the reason beside it.
@@ -56,12 +44,11 @@ def numbers(results: Results) -> Json:
     scored = score(results.trials)
     with_labels = labelled(scored)
     usable = scored[scored["dataset"].isin(with_labels)]
-    points = usable if results.searched else at_best_settings(usable)
-    grid = make_grid(points)
+    points, grid = found.points, found.grid
     pairs = agreements(scored)
     judged: Json = {"fixed": None, "regret_per_lambda": [], "worst": None, "window": None, "null": None}
     if grid.cells and not results.searched:
-        judged = _judge(grid)
+        judged = _judge(grid, found.stability)
     return plain(
         {
             "name": results.name,
@@ -72,12 +59,13 @@ def numbers(results: Results) -> Json:
             "counts": _counts(results),
             "lambdas": _lambdas(results.trials),
             "seeds": int(results.trials["seed"].nunique()),
-            "gain": _gain(points),
+            "gain": _gain(points, found.stability),
             **judged,
             "cells": _cells(points, grid, pairs, results.searched),
             "agreement": _agreement(usable, pairs),
             "transfer": transfer_table(results),
             "cost": _cost(results.trials),
+            **as_json(found),
         }
     )
 
@@ -115,71 +103,55 @@ def _lambdas(trials: pd.DataFrame) -> Json:
     }
 
 
-def _gain(points: pd.DataFrame) -> Json | None:
-    """Test accuracy at the chosen λ above that of the backbone before training."""
+def _gain(points: pd.DataFrame, stability: Stability | None) -> Json | None:
+    """Test accuracy of the chosen λ above that of the backbone before training."""
     cells = choose(points).dropna(subset=["floor"])
     if not len(cells):
         return None
-    seeds = points.merge(cells[[*CELL, "lambda", "learning_rate", "weight_decay"]])
-    by_seed = (seeds["test"] - seeds["floor"]).groupby(seeds["seed"]).mean().dropna()
-    unit = "cells" if len(cells) >= MIN_UNITS else "seeds"
-    values = (cells["test"] - cells["floor"]) if unit == "cells" else by_seed
-    interval = t_interval([100 * float(value) for value in values], MIN_UNITS)
+    if stability is not None and np.isfinite(stability.gain.value):
+        found = stability.gain
+        ends = {"low_points": _points(found.low), "high_points": _points(found.high)}
+        return {"mean_points": 100 * found.value, **ends, "cells": found.n, "note": found.note}
     mean = 100 * float((cells["test"] - cells["floor"]).mean())
-    return {
-        "mean_points": mean,
-        "low_points": interval.low,
-        "high_points": interval.high,
-        "unit": unit,
-        "n": interval.n,
-        "cells": len(cells),
-        "note": _gain_note(interval, len(cells), unit),
-    }
+    note = "λ was searched" if stability is None and points["lambda"].nunique() > 1 else ""
+    seeds = int(points["seed"].nunique())
+    some = f"{_plural(len(cells), 'cell')} and {_plural(seeds, 'seed')}: too few for an interval"
+    return {"mean_points": mean, "low_points": None, "high_points": None, "cells": len(cells),
+            "note": some if seeds < 2 or not note else f"{note}: no interval"}  # fmt: skip
 
 
-def _gain_note(interval: Interval, cells: int, unit: str) -> str:
-    if interval.low is None:
-        some = f"{_plural(cells, 'cell')} and {_plural(interval.n, 'seed')}"
-        return f"{some}: too few for an interval"
-    over = f"over {_plural(interval.n, unit[:-1])}"
-    return f"{over}, so few that it is wide" if interval.n < 6 else over
+def _points(value: float | None) -> float | None:
+    return None if value is None else 100 * value
 
 
 def _plural(n: int, word: str) -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
-def _judge(grid: Grid) -> Json:
+def _judge(grid: Grid, stability: Stability | None) -> Json:
     real = observe(grid)
-    enough = len(grid.seeds) >= 2 and len(grid.lambdas) >= 2
-    shuffled = permute(grid, PERMUTATIONS) if enough else None
-    beside = nulls(real, shuffled) if shuffled else {}
+    shuffled = permute(grid, PERMUTATIONS) if stability else None
     fixed = int(real.fixed_B[0])
     at_fixed = real.regret_BCL[0, :, fixed]
+    mean = {"value": 100 * float(real.fixed_mean_B[0])} if stability is None else estimate_json(stability.regret, 100)
+    worst = {"value": 100 * float(real.worst_B[0])} if stability is None else estimate_json(stability.worst, 100)
+    width = {"value": float(real.width_B[0])} if stability is None else estimate_json(stability.windows[WINDOW_EPS], 1)
     return {
         "fixed": {
             "lambda": grid.lambdas[fixed],
-            "mean_regret_points": 100 * real.fixed_mean_B[0],
             "max_regret_points": 100 * real.fixed_max_B[0],
             "worst_cell": list(grid.cells[int(np.nanargmax(at_fixed))]),
             "cells": int(np.isfinite(at_fixed).sum()),
-            "null_mean": _beside(beside.get("fixed_mean"), 100),
-            "null_max": _beside(beside.get("fixed_max"), 100),
+            "regret": mean,
         },
-        "worst": {"regret_points": 100 * real.worst_B[0], "null": _beside(beside.get("worst"), 100)},
-        "window": {"decades": real.width_B[0], "eps_points": 1.0, "null": _beside(beside.get("width"), 1)},
+        "worst": worst,
+        "window": {**width, "eps_points": 100 * WINDOW_EPS},
         "regret_per_lambda": _per_lambda(grid, real, shuffled),
         "null": {
-            "permutations": PERMUTATIONS if enough else 0,
-            "note": "" if enough else "one seed or one λ: permuting labels within a seed changes nothing",
+            "permutations": PERMUTATIONS if stability else 0,
+            "note": "" if stability else "one seed or one λ: permuting labels within a seed changes nothing",
         },
     }
-
-
-def _beside(null: Null | None, scale: float) -> Json | None:
-    if null is None:
-        return None
-    return {"mean": scale * null.mean, "low": scale * null.low, "high": scale * null.high, "p": null.p_more}
 
 
 def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None) -> list[Json]:

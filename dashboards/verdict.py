@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from dashboards.floor import floor_words
 from dashboards.summary import Json
 
+CELLS = "for these cells"
+"""What intervals are for: other seeds and test images, the same architectures and data sets."""
 MISSING = ("pending", "stopped", "oom", "timeout", "error")
 
 
@@ -27,7 +29,8 @@ def verdict(numbers: Json) -> str:
         return _without_accuracies(numbers)
     if numbers["search"] != "grid":
         return f"{_scope(numbers)}, {_gain(numbers)}; {_search_cells(numbers)}; {_ended(numbers)}."
-    parts = [f"{_scope(numbers)}, {_gain(numbers)}", _fixed(numbers), _matters(numbers), _ended(numbers)]
+    parts = [f"{_scope(numbers)}, {_gain(numbers)}", _window(numbers), _fixed(numbers), _matters(numbers)]
+    parts.append(_ended(numbers))
     return "; ".join(part for part in parts if part) + "."
 
 
@@ -56,7 +59,7 @@ def interval(numbers: Json) -> str:
     gain = numbers["gain"]
     if gain["low_points"] is None:
         return str(gain["note"])
-    return f"95 % CI {signed(gain['low_points'])} to {signed(gain['high_points'])} {gain['note']}"
+    return f"95 % CI {signed(gain['low_points'])} to {signed(gain['high_points'])}, {CELLS}"
 
 
 def signed(points: float, digits: int = 1) -> str:
@@ -69,27 +72,45 @@ def _fixed(numbers: Json) -> str:
     fixed = numbers["fixed"]
     if not fixed or fixed["cells"] < 2 or len(numbers["lambdas"]["values"]) < 2:
         return ""
-    null = fixed["null_mean"]
-    chance = f" (a loss of {signed(null['mean'])} if λ did nothing)" if null else ""
-    mean = fixed["mean_regret_points"]
+    regret = fixed["regret"]
+    mean = regret["value"]
     # Each cell's λ is chosen on validation: on test, the shared one may happen to do better.
     change = f"loses {signed(mean)}" if mean > -0.05 else f"gains {signed(-mean)}"
     return (
-        f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells {change} points on average{chance} "
+        f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells {change} points on average{_beside(regret)} "
         f"and loses at most {signed(fixed['max_regret_points'])}"
     )
+
+
+def _window(numbers: Json) -> str:
+    window = numbers["window"]
+    if not window or len(numbers["lambdas"]["values"]) < 2:
+        return ""
+    width = f"{window['value']:.1f} decades"
+    return f"the λ within {window['eps_points']:g} point of the best span {width}{_beside(window)}"
+
+
+def _beside(found: Json) -> str:
+    """An interval, or why there is none, and what it would be if λ did nothing, in brackets."""
+    if "note" not in found:
+        return ""
+    low, high, null = found["low"], found["high"], found["null_mean"]
+    parts = [found["note"] if low is None or high is None else f"95 % CI {signed(low)} to {signed(high)}"]
+    parts += [] if null is None else [f"{signed(null)} if λ did nothing"]
+    return f" ({'; '.join(parts)})"
 
 
 def _matters(numbers: Json) -> str:
     worst = numbers["worst"]
     if not worst or len(numbers["lambdas"]["values"]) < 2:
         return ""
-    text = f"the worst λ costs {signed(worst['regret_points'])} points"
-    null = worst["null"]
-    if null is None:
+    text = f"the worst λ costs {signed(worst['value'])} points"
+    if worst.get("null_mean") is None:
         return f"{text} (one seed: no telling how much of that is noise)"
-    expected = f"{signed(null['mean'])} if λ did nothing, p = {null['p']:.2g}"
-    return f"{text} ({expected})" if null["p"] <= 0.05 else f"{text}, no more than noise would ({expected})"
+    expected = f"{signed(worst['null_mean'])} if λ did nothing, p = {worst['p']:.2g}"
+    if worst["low"] is not None and worst["high"] is not None:
+        expected = f"95 % CI {signed(worst['low'])} to {signed(worst['high'])}; {expected}"
+    return f"{text} ({expected})" if worst["p"] <= 0.05 else f"{text}, no more than noise would ({expected})"
 
 
 def _search_cells(numbers: Json) -> str:
@@ -122,38 +143,56 @@ def _ended(numbers: Json) -> str:
 def key_figures(numbers: Json) -> list[KeyFigure]:
     """The numbers to see first; fewer when there is less to say."""
     figures = []
-    gain, fixed, worst, counts = (numbers[name] for name in ("gain", "fixed", "worst", "counts"))
+    gain, several = numbers["gain"], len(numbers["lambdas"]["values"]) > 1
+    if numbers["window"] and several:
+        figures.append(_window_figure(numbers["window"]))
+    if numbers["default_lambda"]:
+        figures.append(_default_figure(numbers["default_lambda"]))
     if gain:
         sign = "+" if gain["mean_points"] > 0 else ""
-        figures.append(
-            KeyFigure(
-                value=f"{sign}{signed(gain['mean_points'])} pts",
-                label=f"over {floor_words(numbers['pretrained']).label}",
-                detail=interval(numbers),
-            )
-        )
+        label = f"over {floor_words(numbers['pretrained']).label}"
+        value = f"{sign}{signed(gain['mean_points'])} pts"
+        figures.append(KeyFigure(value=value, label=label, detail=interval(numbers)))
     if numbers["cells"]:
         figures.append(_chosen_figure(numbers))
-    if fixed and fixed["cells"] > 1:
+    if numbers["worst"] and several:
+        worst = numbers["worst"]
+        label = "lost with the worst λ, mean over cells"
+        figures.append(KeyFigure(value=f"{signed(worst['value'])} pts", label=label, detail=_detail(worst)))
+    if numbers["stability"]:
+        phi = numbers["stability"]["phi"]
         figures.append(
-            KeyFigure(
-                value=f"{signed(fixed['max_regret_points'])} pts",
-                label=f"most lost with λ = {fixed['lambda']:g} everywhere",
-                detail=_null_words(fixed["null_max"]),
-            )
+            KeyFigure(value=signed(phi["value"], 2), label="sensitivity Φ; 0: one λ fits all", detail=_detail(phi, 2))
         )
-    if worst and len(numbers["lambdas"]["values"]) > 1:
-        figures.append(
-            KeyFigure(
-                value=f"{signed(worst['regret_points'])} pts",
-                label="lost with the worst λ, mean over cells",
-                detail=_null_words(worst["null"]),
-            )
-        )
+    counts = numbers["counts"]
     total = sum(counts.values())
     others = ", ".join(f"{n} {name}" for name, n in counts.items() if name != "ok")
     figures.append(KeyFigure(value=f"{counts.get('ok', 0)} / {total}", label="trials ok", detail=others))
     return figures
+
+
+def _window_figure(window: Json) -> KeyFigure:
+    return KeyFigure(
+        value=f"{window['value']:.1f} decades",
+        label=f"of λ within {window['eps_points']:g} point of the best, median cell",
+        detail=_detail(window),
+    )
+
+
+def _default_figure(default: Json) -> KeyFigure:
+    near, cells = default["within_one_point"], default["cells"]
+    which = f"λ = {default['lambda']:g}" + ("" if default["lambda"] == 0.05 else ", nearest to the paper's 0.05,")
+    label = f"of cells in which {which} is within 1 point of the best"
+    return KeyFigure(value=f"{100 * near / cells:.0f} %" if cells else "–", label=label, detail=f"{near} of {cells}")
+
+
+def _detail(found: Json, digits: int = 1) -> str:
+    """An interval, or why there is none, and what it would be if λ did nothing."""
+    if "note" not in found:
+        return "one seed: no telling from noise"
+    low, high, null = (found[name] for name in ("low", "high", "null_mean"))
+    ends = found["note"] if low is None or high is None else f"95 % CI {signed(low, digits)} to {signed(high, digits)}"
+    return ends if null is None else f"{ends}; {signed(null, digits)} if λ did nothing"
 
 
 def _chosen_figure(numbers: Json) -> KeyFigure:
@@ -165,12 +204,6 @@ def _chosen_figure(numbers: Json) -> KeyFigure:
     return KeyFigure(value=value, label="best λ", detail=f"{n} cell{'s' * (n != 1)}{at_edge}")
 
 
-def _null_words(null: Json | None) -> str:
-    if null is None:
-        return "one seed: no telling from noise"
-    return f"if λ did nothing: {signed(null['mean'])} ({signed(null['low'])} to {signed(null['high'])})"
-
-
 def warnings(numbers: Json) -> list[str]:
     """What limits the conclusions, most limiting first; empty if nothing does."""
     cells, counts = numbers["cells"], numbers["counts"]
@@ -180,7 +213,7 @@ def warnings(numbers: Json) -> list[str]:
     if numbers["seeds"] == 1 and cells:
         found.append("There is one seed: nothing here tells an effect of λ from the luck of a run.")
     elif numbers["gain"] and numbers["gain"]["low_points"] is None:
-        found.append(f"{numbers['gain']['note'].capitalize()} of the gain.")
+        found.append(f"No interval of the gain: {numbers['gain']['note']}.")
     edges = [cell for cell in cells if cell["edge"]]
     if edges and numbers["search"] == "grid":
         found.append(

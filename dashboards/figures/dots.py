@@ -148,7 +148,8 @@ def draw_dots(panel: DotPanel, floor: FloorWords) -> go.Figure:
         tickvals=rows, ticktext=[style.safe(dot.architecture) for dot in panel.dots],
         range=[len(rows) - 0.5, -0.5], showgrid=False, zeroline=False, automargin=True, ticks="",
     )  # fmt: skip
-    return figure
+    table = [(dot.architecture, panel.title, dot.lam, dot.mean, dot.low, dot.high) for dot in panel.dots]
+    return style.with_table(figure, ("architecture", "data set", "lambda", "test top-1", "low", "high"), table)
 
 
 def _draw_seeds(figure: go.Figure, panel: DotPanel) -> None:

@@ -102,7 +102,12 @@ def draw_ranks(panel: RankPanel) -> go.Figure:
         )
     # All at once: Plotly checks every earlier annotation again for each one added.
     figure.update_layout(annotations=[_end(flow, axis) for flow in panel.flows if _last(flow)], margin={"r": 120})
-    return figure
+    rows = [
+        (flow.architecture, panel.title, place.lam, place.rank, place.mean, place.n)
+        for flow in panel.flows
+        for place in flow.places
+    ]
+    return style.with_table(figure, ("architecture", "data set", "lambda", "rank", "test top-1", "seeds"), rows)
 
 
 def _last(flow: Flow) -> Place | None:
@@ -165,7 +170,8 @@ def draw_difference(found: CriticalDifference, title: str) -> go.Figure:
         tickvals=list(range(len(found.groups))), ticktext=[style.safe(name) for name in found.groups],
         range=[len(found.groups) - 0.4, -1.2], showgrid=False, zeroline=False, automargin=True, ticks="",
     )  # fmt: skip
-    return figure
+    table = list(zip(found.groups, found.mean_ranks, strict=True))
+    return style.with_table(figure, ("group", "mean rank"), table)
 
 
 def _draw_cd(figure: go.Figure, cd: float) -> None:

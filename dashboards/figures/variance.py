@@ -104,4 +104,4 @@ def draw_bars(bars: tuple[Bar, ...], title: str, ticks: str) -> go.Figure:
         tickvals=rows, ticktext=[style.safe(bar.label) for bar in bars], range=[len(bars) - 0.5, -0.5],
         showgrid=False, zeroline=False, automargin=True, ticks="",
     )  # fmt: skip
-    return figure
+    return style.with_table(figure, ("source", "share", "raw share"), [(b.label, b.share, b.raw) for b in bars])

@@ -98,7 +98,11 @@ def draw_windows(windows: Sequence[Window], lambdas: Iterable[float], epsilon: f
     )  # fmt: skip
     empty = [_nothing(row, axis) for row, window in enumerate(windows) if window.low is None]
     figure.update_layout(annotations=empty)
-    return figure
+    rows = [
+        (w.architecture, w.dataset, w.low, w.best, w.high, w.width, w.censored_low, w.censored_high) for w in windows
+    ]
+    columns = ("architecture", "data set", "low", "chosen", "high", "decades", "may go on below", "may go on above")
+    return style.with_table(figure, columns, rows)
 
 
 def _draw_window(figure: go.Figure, row: int, window: Window, axis: style.LambdaAxis) -> None:

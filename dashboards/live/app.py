@@ -12,7 +12,7 @@ import tyro
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
 from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
-from dashboards.figures.terms import draw_terms, terms_data
+from dashboards.figures.terms import LOSS_TERMS, draw_terms, terms_data
 from dashboards.floor import floor_words
 from dashboards.live.command import Arguments
 from dashboards.live.latest import Latest, Reading, studies
@@ -84,7 +84,9 @@ def _figures(reading: Reading) -> None:
         _section("What does one λ for all cost?", "regret", [draw_regret(regret_data(trials))], columns=1)
     _section("Does the loss tell the accuracy?", "proxy", (draw_proxy(panel) for panel in proxy_data(own)))
     unlabelled = tuple(summary["unlabelled_datasets"])
-    terms = (draw_terms(panel) for panel in terms_data(own, unlabelled, results.regularizer))
+    terms = (
+        draw_terms(panel) for panel in terms_data(own, unlabelled, {**LOSS_TERMS, "train/sigreg": results.regularizer})
+    )
     _section("How do the terms of the loss depend on λ?", "terms", terms)
 
 

@@ -31,7 +31,7 @@ def read_remote(name: str, uri: str, cache: Path | None = None) -> Results:
     study = read_mirrored(name, uri, cache)
     documents = [trial.document for trial in study.trials]
     return tabulate(
-        study.document or {"name": name},
+        study.document or {"name": name, "config": {}},
         [trial_row(document) for document in documents],
         {document["key"]: document["transfer"] for document in documents},
         {},

@@ -148,7 +148,7 @@ def test_without_the_study_document_the_table_says_what_it_lacks(study: StudyLed
     remote, local = read_remote("demo", default_uri(tmp_path)), read_results(study.path)
     assert len(remote.trials) == len(local.trials) + 1, "nothing tells the plan"
     assert "holds no study.json" in remote.notes[0]
-    json.dumps(remote.study)
+    assert main(["demo", "--from", "mlflow", "--storage", str(tmp_path)]) == 0
 
 
 def test_an_unknown_study_and_a_missing_tracker_are_one_line(study: StudyLedger, tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def test_the_page_answers_in_order(study: Path):
     questions = [
         "trials ended ok", "How does accuracy depend on λ?", "What does a wrong λ cost?",
         "How wide is the window of good λ?", "Does λ change which architecture is best?",
-        "Is the loss a proxy for accuracy?", "Can λ be chosen without labels?", "What to take where there are no labels?",
+        "Is the loss a proxy for accuracy?", "Can λ be chosen without labels?",
+        "What to take where there are no labels?",
         "Which factor matters?", "What did not end ok?", "Notes and cost", "Look yourself", "All 18 trials",
     ]  # fmt: skip
     places = [text.index(question) for question in questions]

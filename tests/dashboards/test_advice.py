@@ -1,0 +1,85 @@
+"""Choices without labels: the criterion's, blind to every label, and never of a dead run."""
+
+import json
+
+import pytest
+
+from dashboards.advice import advice_words, advise, known_words
+from dashboards.report import write_report
+from dashboards.results import read_results
+
+LAMBDAS = (0.01, 0.05, 0.2)
+
+
+def metrics(retrieval: float) -> dict[str, float]:
+    return {"heldout/retrieval_top1": retrieval, "geometry/spread": 1.0}
+
+
+def unlabelled(make_trial, retrieval, **changes):
+    return [
+        make_trial(
+            name, "photos", lam, seed, floor=None, chance=None, metrics=metrics(retrieval(name, lam, seed)), **changes
+        )
+        for name in ("x", "y") for lam in LAMBDAS for seed in (0, 1)
+    ]  # fmt: skip
+
+
+def test_the_choice_is_what_the_criterion_ranks_first(make_trial, write_study):
+    trials = unlabelled(make_trial, lambda name, lam, seed: 0.5 * (name == "y") - abs(lam - 0.05) + 0.001 * seed)
+    (advice,) = advise(read_results(write_study(trials)))
+    assert (advice["choice"]["architecture"], advice["choice"]["lambda"]) == ("y", 0.05)
+    assert advice["choice"]["seeds_agreeing"] == {"same": 2, "of": 2}
+    assert advice["lambda_by_architecture"] == {"x": 0.05, "y": 0.05}
+    assert "For photos: λ = 0.05 with y" in advice_words(advice)[0]
+
+
+def test_seeds_that_disagree_are_counted(make_trial, write_study):
+    best = {0: 0.01, 1: 0.2}
+    trials = unlabelled(make_trial, lambda name, lam, seed: 0.1 * (name == "y") + 0.2 * (lam == best[seed]) + lam / 100)
+    (advice,) = advise(read_results(write_study(trials)))
+    assert advice["choice"]["seeds_agreeing"] == {"same": 1, "of": 2}
+
+
+def test_a_collapsed_run_is_not_chosen_however_good_it_looks(make_trial, write_study):
+    trials = unlabelled(make_trial, lambda name, lam, seed: 1.0 if lam == 0.01 else lam)
+    for trial in trials:
+        if trial["config"]["lambda"] == 0.01:
+            trial["outcome"] = "collapsed"
+    (advice,) = advise(read_results(write_study(trials)))
+    assert advice["choice"]["lambda"] == 0.2
+    assert advice["collapsed"] == 4
+
+
+def test_labels_change_nothing(make_trial, write_study, tmp_path):
+    def study(accuracy):
+        trials = [
+            make_trial(
+                "x", "d", lam, seed, val=accuracy(lam), test=accuracy(lam), metrics=metrics(0.3 - abs(lam - 0.05))
+            )
+            for lam in LAMBDAS for seed in (0, 1)
+        ]  # fmt: skip
+        return read_results(write_study(trials))
+
+    first = advise(study(lambda lam: lam))
+    assert first[0]["choice"]["lambda"] == 0.05
+    for path in tmp_path.glob("study/trials/*/result.json"):
+        result = json.loads(path.read_text())
+        result["metrics"] |= {"val/linear_top1": 0.9 - result["config"]["lambda"], "test/linear_top1": 0.1}
+        path.write_text(json.dumps(result))
+    assert advise(read_results(tmp_path / "study")) == first
+
+
+def test_without_a_measured_encoder_there_is_no_choice_but_a_page(make_trial, write_study):
+    trials = [make_trial("x", "photos", lam, floor=None, chance=None, outcome="diverged") for lam in LAMBDAS]
+    study = write_study(trials)
+    (advice,) = write_report(study)["advice"]
+    assert advice["choice"] is None or advice["choice"]["dead"] == 1.0
+    assert advice_words(advice)
+
+
+@pytest.mark.parametrize("low", [None, -0.2])
+def test_what_is_known_of_such_choices_is_said_with_its_interval(low):
+    regret = {"mean": 1.0, "low": low, "high": None if low is None else 2.2, "n": 18}
+    known = {"criterion": "retrieval", "study": "pilot", "regret": {"retrieval": regret, "random": regret}}
+    said = "1.0 (18 choices, too few for an interval)" if low is None else "1.0 (95 % CI -0.2 to 2.2, 18 choices)"
+    assert said in known_words(known)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dashboards.results import Results, tabulate, trial_row
-from lejepa_platform.tracking import read_mirrored
+from lejepa_platform.tracking import read_mirrored, without_gc
 
 _NO_DOCUMENT = (
     "The tracker holds no study.json that can be read from here: settings of the study are not shown, and trials that "
@@ -28,12 +28,13 @@ def read_remote(name: str, uri: str, cache: Path | None = None) -> Results:
         StudyError: If it does not know the study.
         StorageError: If the cache cannot be written.
     """
-    study = read_mirrored(name, uri, cache)
-    documents = [trial.document for trial in study.trials]
-    return tabulate(
-        study.document or {"name": name, "config": {}},
-        [trial_row(document) for document in documents],
-        {document["key"]: document["transfer"] for document in documents},
-        {},
-        () if study.document else (_NO_DOCUMENT,),
-    )
+    with without_gc():
+        study = read_mirrored(name, uri, cache)
+        documents = [trial.document for trial in study.trials]
+        return tabulate(
+            study.document or {"name": name, "config": {}},
+            [trial_row(document) for document in documents],
+            {document["key"]: document["transfer"] for document in documents},
+            {},
+            () if study.document else (_NO_DOCUMENT,),
+        )

@@ -14,7 +14,7 @@ The ledger is the truth: everything here can be lost and made again by `sync`.
 
 from lejepa_platform.tracking.address import check_tracking, default_uri, masked, tracking_uri
 from lejepa_platform.tracking.cache import MirroredTrial
-from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored
+from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored, without_gc
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
 from lejepa_platform.tracking.ui import ui
 
@@ -31,4 +31,5 @@ __all__ = [
     "sync",
     "tracking_uri",
     "ui",
+    "without_gc",
 ]

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import torch
 import tyro
-from dashboards.advice import advice_words
 
+from dashboards.advice import advice_words
 from dashboards.report import write_report
 from lejepa_core.architectures import local_size
 from lejepa_core.errors import SettingError

@@ -70,46 +70,48 @@ class DefaultLambda:
     """Cells in which it was measured."""
 
 
-def find(results: Results, study: Path | None = None) -> Findings:
+def find(results: Results, study: Path | None = None, *, rough: bool = False) -> Findings:
     """Infer all that can be inferred.
 
     Args:
         results: From `read_results`, finished or not.
         study: The study's folder, if it is here: kept predictions make intervals that know of the test images.
+        rough: Whether to be done within a second or two, by fewer resamples: for a page that is drawn again soon. Large
+            studies are always treated so.
     """
+    rough = rough or len(results.trials) > LARGE
     scored = score(results.trials)
     usable = scored[scored["dataset"].isin(labelled(scored))]
     points = usable if results.searched else at_best_settings(usable)
     grid = make_grid(points)
     if results.searched:
         found = importances(usable) if len(usable) else ()
-        return Findings(points=points, grid=grid, importances=found, judgement=_judge(results.trials, usable))
+        return Findings(points=points, grid=grid, importances=found, judgement=_judge(results.trials, usable, rough))
     if not grid.cells:
         return Findings(points=points, grid=grid)
-    by_cell, by_dataset = _selections(results.trials, grid)
+    by_cell, by_dataset = _selections(results.trials, grid, rough)
     return Findings(
         points=points,
         grid=grid,
-        stability=_stability(grid, points, study),
+        stability=_stability(grid, points, study, rough),
         windows=cell_windows(grid, WINDOW_EPS),
         default=_default(grid),
         ranks=rank_stability(points),
         lambdas=compare_lambdas(points),
         architectures=compare_architectures(points),
         variance=variance_shares(points),
-        judgement=_judge(results.trials, usable),
+        judgement=_judge(results.trials, usable, rough),
         by_cell=by_cell,
         by_dataset=by_dataset,
         best=best_criterion(by_cell) if by_cell else None,
     )
 
 
-def _stability(grid: Grid, points: pd.DataFrame, study: Path | None) -> Stability | None:
+def _stability(grid: Grid, points: pd.DataFrame, study: Path | None, rough: bool) -> Stability | None:
     if len(grid.seeds) < 2 or len(grid.lambdas) < 2:
         return None
     images = _images(grid, points, study)
-    few = len(points) > LARGE
-    return stability(grid, images, permutations=100 if few else 500, draws=300 if few else 2000)
+    return stability(grid, images, permutations=100 if rough else 500, draws=300 if rough else 2000)
 
 
 def _images(grid: Grid, points: pd.DataFrame, study: Path | None) -> Images:
@@ -129,18 +131,17 @@ def _default(grid: Grid) -> DefaultLambda | None:
     return DefaultLambda(lam=float(grid.lambdas[index]), near=near, cells=len(known_C))
 
 
-def _judge(trials: pd.DataFrame, usable: pd.DataFrame) -> Judgement | None:
+def _judge(trials: pd.DataFrame, usable: pd.DataFrame, rough: bool) -> Judgement | None:
     if len(usable) < 4:
         return None
-    few = len(usable) > LARGE
     own = trials[trials["dataset"].isin(usable["dataset"].unique())]
-    return judge(own, resamples=50 if few else 1000, permutations=50 if few else 500)
+    return judge(own, resamples=50 if rough else 1000, permutations=50 if rough else 500)
 
 
-def _selections(trials: pd.DataFrame, grid: Grid) -> tuple[Selection | None, Selection | None]:
+def _selections(trials: pd.DataFrame, grid: Grid, rough: bool) -> tuple[Selection | None, Selection | None]:
     if len(grid.lambdas) < 2:
         return None, None
-    resamples = 100 if len(trials) > LARGE else 1000
+    resamples = 100 if rough else 1000
     several = len({architecture for architecture, _ in grid.cells}) > 1
     return (
         select(trials, by="cell", resamples=resamples),

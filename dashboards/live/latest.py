@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
+from dashboards.findings import find
 from dashboards.places import Place
 from dashboards.report import summarise
 from dashboards.results import PENDING, Results
@@ -71,7 +72,7 @@ class Latest:
         last, now = self._reading, datetime.now().astimezone()
         if last is not None and _same(last.results, results):
             return Reading(results=last.results, summary=last.summary, at=now)
-        return Reading(results=results, summary=summarise(results), at=now)
+        return Reading(results=results, summary=summarise(results, find(results, rough=True)), at=now)
 
 
 def studies(place: Place) -> list[str]:

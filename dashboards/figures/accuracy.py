@@ -101,13 +101,15 @@ def _panel(
     order: Mapping[str, int],
     means: Mapping[tuple[str, str], tuple[Mean, ...]],
 ) -> AccuracyPanel:
-    known = pd.concat([whole["test"], whole["floor"], whole["chance"]]).dropna()
-    low, high = float(known.min()), float(known.max())
+    dataset = str(some["dataset"].iloc[0])
+    ends = [end for (_, name), held in means.items() if name == dataset for m in held for end in (m.low, m.high)]
+    known = pd.concat([whole["test"], whole["floor"], whole["chance"], pd.Series(ends, dtype=float)]).dropna()
+    low, high = max(float(known.min()), 0.0), min(float(known.max()), 1.0)
     margin = max(0.08 * (high - low), 0.01)
     chance = some["chance"].dropna()
     return AccuracyPanel(
         title=title,
-        dataset=str(some["dataset"].iloc[0]),
+        dataset=dataset,
         lines=tuple(_line(str(name), cell, order, means) for name, cell in some.groupby("architecture")),
         lambdas=tuple(sorted(float(value) for value in some["lambda"].unique())),
         chance=float(chance.iloc[0]) if len(chance) else None,

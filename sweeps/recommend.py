@@ -128,7 +128,7 @@ def _run(arguments: Arguments) -> int:
     left = budget - ENDING - (time.monotonic() - start)
     if left <= 0:
         raise SettingError(f"reading the images took longer than the budget of {arguments.budget}; raise --budget")
-    steps = shape_steps(config.shared, len(images.splits["train"]))
+    steps = _steps(config.shared, len(images.splits["train"]))
     execution = replace(
         execution,
         sources=plan.sources,
@@ -269,7 +269,7 @@ def _settings(recipe: Recipe, architecture: str) -> PretrainSettings:
     )  # fmt: skip
 
 
-def shape_steps(shared: Mapping[str, Any], images: int) -> int:
+def _steps(shared: Mapping[str, Any], images: int) -> int:
     """Steps of a trial.
 
     Args:

@@ -32,7 +32,7 @@ def advise(results: Results) -> list[Json]:
     known = known_regret()
     trials = _blinded(results.trials)
     return [
-        _advice(str(dataset), part, known)
+        _advice(str(dataset), part, known, results.unstarted)
         for dataset, part in trials.groupby("dataset")
         if part["outcome"].isin((*MEASURED, "diverged")).any()
     ]
@@ -44,11 +44,11 @@ def _blinded(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(**dict.fromkeys(map(str, labelled), float("nan")))
 
 
-def _advice(dataset: str, trials: pd.DataFrame, known: Mapping[str, Any]) -> Json:
+def _advice(dataset: str, trials: pd.DataFrame, known: Mapping[str, Any], unstarted: int) -> Json:
     name, member = known["criterion"], known["member"]
     overall = rank_candidates(trials, name, member, by="dataset")
     within = rank_candidates(trials, name, member, by="cell")
-    judged = overall[overall["rank"].notna()]
+    judged = _judged(overall)
     first = judged.iloc[0] if len(judged) else None
     choice = None
     if first is not None:
@@ -61,25 +61,30 @@ def _advice(dataset: str, trials: pd.DataFrame, known: Mapping[str, Any]) -> Jso
         "candidates": overall.to_dict("records"),
         "lambda_by_architecture": {
             str(architecture): float(rows.iloc[0]["lambda"])
-            for architecture, rows in within[within["rank"].notna()].groupby("architecture")
+            for architecture, rows in _judged(within).groupby("architecture")
         },
         "measured": int(trials["outcome"].isin(MEASURED).sum()),
         "unfinished": int((trials["outcome"] == "pending").sum()),
+        "unstarted": unstarted,
         "collapsed": int((trials["outcome"] == "collapsed").sum()),
         "retrieval": _mean(trials, first, "heldout/retrieval_top1"),
         "known": dict(known),
     }
 
 
+def _judged(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Those that left an encoder to take: with a rank, and not dead in every seed."""
+    return candidates[candidates["rank"].notna() & (candidates["dead"] < 1)]
+
+
 def _agreeing(trials: pd.DataFrame, name: str, member: str, first: pd.Series) -> Json:
     """In how many seeds, each judged alone, the same λ wins for the chosen architecture."""
     own = trials[trials["architecture"] == first["architecture"]]
-    picks = []
-    for _, seed in own.groupby("seed"):
-        ranked = rank_candidates(seed, name, member, by="cell")
-        ranked = ranked[ranked["rank"].notna()]
-        if len(ranked):
-            picks.append(float(ranked.iloc[0]["lambda"]))
+    seeds = [rank_candidates(seed, name, member, by="cell") for _, seed in own.groupby("seed")]
+    # Where few have finished, the best of them says little.
+    most = max(ranked["rank"].count() for ranked in seeds)
+    live = [_judged(ranked) for ranked in seeds if ranked["rank"].count() == most]
+    picks = [float(ranked.iloc[0]["lambda"]) for ranked in live if len(ranked)]
     return {"same": sum(pick == first["lambda"] for pick in picks), "of": len(picks)}
 
 
@@ -126,7 +131,8 @@ def _interval(regret: Json) -> str:
 
 
 def _left(advice: Json) -> str:
-    parts = [f"{advice[name]} {name}" for name in ("collapsed", "unfinished") if advice[name]]
+    names = {"collapsed": "collapsed", "unfinished": "unfinished", "unstarted": "of the study never begun"}
+    parts = [f"{advice[name]} {words}" for name, words in names.items() if advice[name]]
     return f" ({', '.join(parts)})" if parts else ""
 
 

@@ -7,7 +7,6 @@ Running the same command again continues a study that was interrupted, and train
 """
 
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 import tyro
 
 from dashboards.report import write_report
@@ -30,7 +28,7 @@ from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import Execution, concurrent_trials, open_study, run_study, stored_config
+from lejepa_platform.study import Execution, concurrent_trials, open_study, resources_here, run_study, stored_config
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
@@ -159,8 +157,7 @@ def _run(arguments: Arguments) -> int:
         )
         execution = _execution(arguments, {})
         if execution.address is None:
-            here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
-            concurrent_trials(execution.placement(Path()), here, execution.max_concurrent)
+            concurrent_trials(execution.placement(Path()), resources_here(), execution.max_concurrent)
         check_recipe(recipe, data, workers=execution.workers)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)

@@ -1,6 +1,8 @@
 """How long a trial takes on this machine, and the largest study that fits into a given time."""
 
+import math
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,7 +15,7 @@ from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
 from lejepa_core.evaluation.protocol import Subject
 from lejepa_core.evaluation.protocols import PROTOCOLS
-from lejepa_core.pretrain import pretrain
+from lejepa_core.pretrain import pretrain, steps_per_epoch
 from lejepa_core.settings import PretrainSettings
 from lejepa_platform.progress import duration
 from lejepa_platform.trial import pinned
@@ -21,6 +23,7 @@ from lejepa_platform.trial import pinned
 TIMED_STEPS: Final = 6
 FEWEST_STEPS: Final = 100
 """Shorter trials tell nothing about λ."""
+MOST_STEPS: Final = 10**9
 MOST_EPOCHS: Final = 100
 FEW_EPOCHS: Final = 8
 """Where images abound, rather fewer of them than fewer passes over each."""
@@ -35,6 +38,10 @@ class Cost:
     step: float
     fixed: float
     """Building, measuring and keeping the encoder."""
+
+    def trial(self, steps: int) -> float:
+        """Seconds of a trial of so many steps, beside others."""
+        return CROWDED * (self.fixed + steps * self.step)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,17 +68,25 @@ def measure_cost(settings: PretrainSettings, data: ImageDataset, device: torch.d
         start = time.perf_counter()
         encoder = build_encoder(settings).to(device)
         train = torch.from_numpy(data.splits["train"])[: TIMED_STEPS * settings.batch_size]
-        built = time.perf_counter() - start
+        epochs = math.ceil(TIMED_STEPS / steps_per_epoch(settings, len(train)))
+        built = finished_at(device) - start
         marks: list[float] = []
-        for _ in pretrain(replace(settings, epochs=1), data, encoder, train=train,
-                          checkpoint=lambda state: marks.append(time.perf_counter())):  # fmt: skip
-            marks.append(time.perf_counter())
-        start = time.perf_counter()
+        for _ in pretrain(replace(settings, epochs=epochs), data, encoder, train=train,
+                          checkpoint=lambda state: marks.append(finished_at(device))):  # fmt: skip
+            marks.append(finished_at(device))
+        start = finished_at(device)
         subject = Subject(encoder=encoder.eval(), data=data, settings=settings, train=train.numpy())
         PROTOCOLS["criteria"].measure(subject)
         # The first step warms up.
         steps = [later - earlier for earlier, later in pairwise(marks)]
-        return Cost(step=sorted(steps)[len(steps) // 2], fixed=built + time.perf_counter() - start)
+        return Cost(step=sorted(steps)[len(steps) // 2], fixed=built + finished_at(device) - start)
+
+
+def finished_at(device: torch.device) -> float:
+    """The time at which all that was asked of a device is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def fit(
@@ -113,13 +128,19 @@ def fit(
 
 
 def _steps(costs: Sequence[Cost], trials: int, seconds: float, parallel: int) -> int:
-    """Steps per trial that fill the time."""
-    left = seconds * parallel / CROWDED - trials * sum(cost.fixed for cost in costs)
-    return max(0, int(left / (trials * sum(cost.step for cost in costs))))
+    """The most steps per trial that fit into the time."""
+    fitting = bisect_right(range(MOST_STEPS), seconds, key=lambda steps: _seconds(costs, trials, steps, parallel))
+    return max(0, fitting - 1)
 
 
 def _seconds(costs: Sequence[Cost], trials: int, steps: int, parallel: int) -> float:
-    return CROWDED * trials * sum(cost.fixed + steps * cost.step for cost in costs) / parallel
+    """What trials take at most if each begins as soon as a place is free, in whatever order.
+
+    The lesser of two bounds: waves of the longest trial, and Graham's, doi.org/10.1002/j.1538-7305.1966.tb01709.x.
+    """
+    each = [cost.trial(steps) for cost in costs]
+    waves = math.ceil(trials * len(each) / parallel)
+    return min(waves * max(each), (trials * sum(each) + (parallel - 1) * max(each)) / parallel)
 
 
 def _shape(architectures: tuple[str, ...], seeds: int, steps: int, images: int, batch_size: int) -> Shape:

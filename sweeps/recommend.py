@@ -9,11 +9,10 @@ command again continues it.
 import hashlib
 import json
 import logging
-import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,15 +23,25 @@ import tyro
 from dashboards.advice import advice_words
 from dashboards.report import write_report
 from lejepa_core.architectures import local_size
+from lejepa_core.datasets import ImageDataset
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
 from lejepa_platform.cli import guarded
+from lejepa_platform.config import METHOD_VERSION
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import Execution, concurrent_trials, open_study, run_study, stored_config
+from lejepa_platform.study import (
+    Execution,
+    concurrent_trials,
+    open_study,
+    resources_here,
+    run_study,
+    stored_config,
+    with_decoders,
+)
 from lejepa_platform.tracking import check_tracking, tracking_uri
 from sweeps.pacing import Cost, Shape, fit, measure_cost
-from sweeps.planning import DataSettings, Plan, absolute, check_recipe, optimisers, resolve
+from sweeps.planning import DataSettings, absolute, check_recipe, load_images, optimisers, resolve
 from sweeps.recipes import Recipe
 
 LOG = logging.getLogger("lejepa")
@@ -101,27 +110,50 @@ def _run(arguments: Arguments) -> int:
     start, budget = time.monotonic(), parse_duration(arguments.budget)
     recipe = _recipe(arguments)
     data = DataSettings(cache=arguments.storage / ".cache", root=arguments.data_root, labelled=False)
-    ledger = StudyLedger.at(arguments.storage, _name(arguments))
-    execution = _execution(arguments)
     check_recipe(recipe, data)
     require_writable(arguments.storage)
+    data, images = _looked_at(recipe, data, arguments)
+    ledger = StudyLedger.at(arguments.storage, study_name(arguments, images.fingerprint))
+    execution = replace(_execution(arguments), streams={images.name: "always" if images.streamed else "never"})
+    parallel = _parallel(execution)
+    costs: Mapping[str, Cost] = {}
     if ledger.exists():
-        plan = resolve(_as_stored(recipe, ledger), data, study=ledger.name)
+        recipe = _as_stored(recipe, ledger)
     else:
         check_tracking(execution.tracking_uri)
-        plan = _fitted(recipe, data, ledger.name, execution, budget - (time.monotonic() - start))
+        costs = _costs(recipe, images, execution)
+        recipe = _fitted(recipe, images, costs, budget - (time.monotonic() - start), parallel)
+    plan = resolve(recipe, data, study=ledger.name)
     _, config = open_study(plan.config, arguments.storage)
     left = budget - ENDING - (time.monotonic() - start)
     if left <= 0:
         raise SettingError(f"reading the images took longer than the budget of {arguments.budget}; raise --budget")
-    run_study(config, replace(execution, sources=plan.sources, max_seconds=left), notes=plan.notes)
+    steps = _steps(config.shared, len(images.splits["train"]))
+    execution = replace(
+        execution,
+        sources=plan.sources,
+        streams=plan.streams,
+        max_seconds=left,
+        max_concurrent=parallel,
+        expected_seconds={name: cost.trial(steps) for name, cost in costs.items()},
+    )
+    run_study(config, execution, notes=plan.notes)
+    return _show(ledger, execution, as_json=arguments.json)
+
+
+def _show(ledger: StudyLedger, execution: Execution, *, as_json: bool) -> int:
+    """Write the report and print the advice; returns the exit code."""
     summary = write_report(ledger.path, execution.tracking_uri)
-    (advice,) = summary["advice"]
-    if arguments.json:
-        print(json.dumps(advice, indent=1, ensure_ascii=False))
-    else:
-        print("", *advice_words(advice), "", f"report   {ledger.path / 'report.html'}", sep="\n")
-    return 0 if advice["choice"] else 1
+    page = ledger.path / "report.html"
+    for advice in summary["advice"]:
+        if as_json:
+            print(json.dumps(advice, indent=1, ensure_ascii=False))
+        else:
+            print("", *advice_words(advice), "", f"report   {page}", sep="\n")
+        return 0 if advice["choice"] else 1
+    print(f"error: no trial came to a usable end, one was wanted to judge; see {page}, and raise --budget or delete "
+          f"{ledger.path} to begin again", file=sys.stderr)  # fmt: skip
+    return 1
 
 
 def _recipe(arguments: Arguments) -> Recipe:
@@ -142,13 +174,43 @@ def _recipe(arguments: Arguments) -> Recipe:
     )
 
 
-def _name(arguments: Arguments) -> str:
-    """A name of its own for every question; the number of images, say, is no part of it."""
+def study_name(arguments: Arguments, fingerprint: str) -> str:
+    """A name of its own for every question about the same images.
+
+    Args:
+        arguments: The question.
+        fingerprint: Of the images.
+    """
+    return f"{_question(arguments)}-{_hash(METHOD_VERSION, fingerprint)}"
+
+
+def _question(arguments: Arguments) -> str:
     source = absolute(arguments.data)
-    asked = (source, arguments.budget, arguments.architectures, arguments.lambdas, arguments.image_size,
-             arguments.batch_size)  # fmt: skip
     base = re.sub(r"[^A-Za-z0-9._-]", "-", Path(source.partition(":")[2] or source).name)[:60]
-    return f"recommend-{base}-{hashlib.sha256(repr(asked).encode()).hexdigest()[:6]}"
+    asked = _hash(source, arguments.budget, arguments.architectures, arguments.lambdas, arguments.image_size,
+                  arguments.batch_size)  # fmt: skip
+    return f"recommend-{base}-{asked}"
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:6]
+
+
+def _looked_at(recipe: Recipe, data: DataSettings, arguments: Arguments) -> tuple[DataSettings, ImageDataset]:
+    """The images, in the form in which a study of them that exists looks at them."""
+    for path in sorted(arguments.storage.glob(f"{_question(arguments)}-*")):
+        study = StudyLedger(path)
+        if study.exists():
+            held = replace(data, held=study.read().get("streams", {}))
+            images = _images(recipe, held)
+            if study_name(arguments, images.fingerprint) == study.name:
+                return held, images
+    return data, _images(recipe, data)
+
+
+def _images(recipe: Recipe, data: DataSettings) -> ImageDataset:
+    (source,) = recipe.datasets
+    return load_images(absolute(source), data, image_size=recipe.shared["image_size"], labelled=data.labelled)
 
 
 def _execution(arguments: Arguments) -> Execution:
@@ -168,28 +230,33 @@ def _as_stored(recipe: Recipe, ledger: StudyLedger) -> Recipe:
     return replace(recipe, architectures=config.architectures, seeds=config.seeds, shared=config.shared)
 
 
-def _fitted(recipe: Recipe, data: DataSettings, name: str, execution: Execution, seconds: float) -> Plan:
-    """The largest study that the time allows."""
-    start = time.monotonic()
-    plan = resolve(recipe, data, study=name)
-    (images,) = plan.images.values()
-    here = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
-    parallel = concurrent_trials(execution.placement(Path()), here, None)
+def _parallel(execution: Execution) -> int:
+    """Trials at once."""
+    here = resources_here()
+    return concurrent_trials(with_decoders(execution.placement(Path()), [here]), here, None)
+
+
+def _costs(recipe: Recipe, images: ImageDataset, execution: Execution) -> dict[str, Cost]:
     device = torch.device("cuda" if execution.gpus else "cpu")
-    costs: dict[str, Cost] = {}
-    for architecture in recipe.architectures:
-        costs[architecture] = measure_cost(_settings(recipe, architecture), images, device, execution.threads)
+    return {
+        architecture: measure_cost(_settings(recipe, architecture), images, device, execution.threads)
+        for architecture in recipe.architectures
+    }
+
+
+def _fitted(recipe: Recipe, images: ImageDataset, costs: Mapping[str, Cost], seconds: float, parallel: int) -> Recipe:
+    """The largest study that the time allows."""
     shape = fit(
         costs,
         [(min(count, len(costs)), seeds) for count, seeds in LADDER],
         lambdas=len(recipe.lambdas),
         images=len(images.splits["train"]),
         batch_size=recipe.shared["batch_size"],
-        seconds=seconds - STARTING - ENDING - (time.monotonic() - start),
+        seconds=seconds - STARTING - ENDING,
         parallel=parallel,
         steps_wanted=STEPS_WANTED,
     )
-    return resolve(_shaped(recipe, shape), data, study=name)
+    return _shaped(recipe, shape)
 
 
 def _settings(recipe: Recipe, architecture: str) -> PretrainSettings:
@@ -200,6 +267,17 @@ def _settings(recipe: Recipe, architecture: str) -> PretrainSettings:
         architecture=architecture, lambda_=recipe.lambdas[0], learning_rate=rate, weight_decay=decay,
         local_size=size, **settings,
     )  # fmt: skip
+
+
+def _steps(shared: Mapping[str, Any], images: int) -> int:
+    """Steps of a trial.
+
+    Args:
+        shared: What all trials share of their settings.
+        images: Training images that there are.
+    """
+    epochs: int = shared["epochs"]
+    return epochs * (min(images, shared.get("limit_train") or images) // int(shared["batch_size"]))
 
 
 def _shaped(recipe: Recipe, shape: Shape) -> Recipe:

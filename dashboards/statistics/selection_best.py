@@ -1,5 +1,6 @@
 """Which label-free criterion to use, how sure that is, and what it chooses where there are no labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,8 +101,9 @@ def rank_candidates(trials: pd.DataFrame, name: str, member: str = "", by: By = 
             architecture.
 
     Returns:
-        One row per candidate of each choice, the best first: its columns, `rank` (mean over seeds, in
-        (-1, 1); missing when never measured), `dead` (share of dead runs) and `n` (trials with a rank).
+        One row per candidate of each choice, the best first: its columns, `rank` (mean over the seeds in which most
+        candidates have one, all of them if there is such a seed; in (-1, 1); missing when never measured there),
+        `dead` (share of dead runs) and `n` (trials that the mean is of).
         A candidate with a larger share of dead runs comes after all with a smaller one.
 
     Raises:
@@ -115,6 +117,7 @@ def rank_candidates(trials: pd.DataFrame, name: str, member: str = "", by: By = 
     ranked = table.assign(
         rank=family.ranks(table, columns, family.guardable)[member], dead=dead_runs(table).astype(float)
     )
+    ranked["rank"] = ranked["rank"].where(_fullest_seeds(ranked, columns))
     means = ranked.groupby([*columns, *free], dropna=False).agg(
         rank=("rank", "mean"), dead=("dead", "mean"), n=("rank", "count")
     )
@@ -126,3 +129,12 @@ def rank_candidates(trials: pd.DataFrame, name: str, member: str = "", by: By = 
         kind="stable",
     )
     return order[[*columns, *free, "rank", "dead", "n"]].reset_index(drop=True)
+
+
+def _fullest_seeds(ranked: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Whether a row is of a seed in which as many candidates of its choice have a rank as in any.
+
+    Ranks of a seed in which few were measured are among few, and no measure of a candidate that others lack.
+    """
+    there = ranked["rank"].groupby([*(ranked[name] for name in columns), ranked["seed"]]).transform("count")
+    return there == there.groupby([ranked[name] for name in columns]).transform("max")

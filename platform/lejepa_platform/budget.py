@@ -1,38 +1,74 @@
 """How long a study may take: what would end too late is not begun."""
 
+import math
 import time
+from collections.abc import Iterable, Mapping
 
-from lejepa_platform.config import TrialConfig
+from lejepa_platform.config import Flat, TrialConfig
+from lejepa_platform.outcomes import MEASURED
+
+Kind = tuple[str, str, bool]
+"""Architecture, data set, and whether the encoder is trained already and only measured."""
 
 
 class Budget:
-    """A deadline, and what trials have taken so far on this cluster."""
+    """A deadline, and what trials have taken so far."""
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(
+        self, seconds: float | None, *, finished: Iterable[Flat] = (), expected: Mapping[str, float] | None = None
+    ) -> None:
         """Start the clock.
 
         Args:
             seconds: From now; None = for ever.
+            finished: Contents of the result.json files of earlier runs: what is left to do for these is to measure.
+            expected: Architecture -> seconds that a trial takes, for cells that have not been run.
         """
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-        self._begun: dict[str, tuple[tuple[str, str], float]] = {}
-        self._longest: dict[tuple[str, str], float] = {}
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self._expected = expected or {}
+        self._begun: dict[str, tuple[Kind, float]] = {}
+        self._longest: dict[Kind, float] = {}
+        self._trained: set[str] = set()
+        for result in finished:
+            self._trained.add(result["key"])
+            if result["outcome"] in MEASURED:
+                self._took((result["config"]["architecture"], result["config"]["dataset"], False), result["seconds"])
         self.exhausted = False
         """Whether a trial was refused."""
 
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, less than 0 behind it."""
+        return self._deadline - time.monotonic()
+
     def allows(self, trial: TrialConfig) -> bool:
-        """Whether a trial would end in time, judged by the longest of its cell, or of all cells while it has none."""
-        if self._deadline is None:
-            return True
-        expected = self._longest.get(trial.cell, max(self._longest.values(), default=0.0))
-        self.exhausted = self.exhausted or time.monotonic() + expected > self._deadline
+        """Whether a trial would end in time.
+
+        Judged by the longest of its cell; while it has none by what was expected of its architecture, or else by the
+        longest of all cells.
+        """
+        self.exhausted = self.exhausted or self._duration(self._kind(trial)) > self.left
         return not self.exhausted
 
     def began(self, trial: TrialConfig) -> None:
         """A trial starts now."""
-        self._begun[trial.key] = trial.cell, time.monotonic()
+        self._begun[trial.key] = self._kind(trial), time.monotonic()
 
     def ended(self, key: str) -> None:
         """A trial has ended now."""
-        cell, start = self._begun.pop(key)
-        self._longest[cell] = max(self._longest.get(cell, 0.0), time.monotonic() - start)
+        kind, start = self._begun.pop(key)
+        self._took(kind, time.monotonic() - start)
+
+    def _kind(self, trial: TrialConfig) -> Kind:
+        return *trial.cell, trial.key in self._trained
+
+    def _took(self, kind: Kind, seconds: float) -> None:
+        self._longest[kind] = max(self._longest.get(kind, 0.0), seconds)
+
+    def _duration(self, kind: Kind) -> float:
+        architecture, _, measures = kind
+        if kind in self._longest:
+            return self._longest[kind]
+        if not measures and architecture in self._expected:
+            return self._expected[architecture]
+        return max((took for other, took in self._longest.items() if other[2] is measures), default=0.0)

@@ -29,10 +29,10 @@ class Progress:
             study: The study's name.
             total: Trials of the whole study.
             finished: Contents of the result.json files that exist.
-            console: Where to show it; standard output if None.
+            console: Where to show it; standard error if None: standard output is for results.
         """
         self._study, self._total = study, total
-        self._console = console or Console()
+        self._console = console or Console(stderr=True)
         self._outcomes = Counter(result["outcome"] for result in finished)
         self._before = len(finished)
         self._running: dict[str, Flat] = {}

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ray
+import torch
 from ray import tune
+from ray._private.utils import get_num_cpus
 
 from lejepa_core.datasets import default_data_root
 from lejepa_core.errors import SettingError
@@ -30,6 +32,8 @@ from lejepa_platform.tracking import Tracker
 LOG = logging.getLogger("lejepa")
 TRIAL_RESTARTS = 3
 """How often Ray starts a trial again whose actor was lost with its node."""
+LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
+"""Seconds that the tracker may take to write what it lacks, behind the deadline and before it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +69,8 @@ class Execution:
     """Seconds that an inline trial may take."""
     max_seconds: float | None = None
     """Seconds that the study may take; trials that would end later are left for another run."""
+    expected_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Architecture -> seconds that a trial takes, where that is known beforehand; for `max_seconds`."""
     checkpoint_seconds: float = 5.0
     """Least time between a trial's checkpoints."""
     retry_failed: bool = False
@@ -179,7 +185,8 @@ def run_study(
         if execution.retry_failed:
             for trial in ledger.trials():
                 trial.forget_failures()
-        budget = Budget(execution.max_seconds)
+        held = [result for trial in ledger.trials() if (result := trial.result()) is not None]
+        budget = Budget(execution.max_seconds, finished=held, expected=execution.expected_seconds)
         planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
@@ -192,7 +199,7 @@ def run_study(
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
                 _require_complete(config, ledger, planner, planned if train else [], budget)
         finally:
-            missing = tracker.close()
+            missing = tracker.close(seconds=min(MOST_CLOSING, max(LEAST_CLOSING, budget.left)))
         if missing:
             LOG.warning("%s", missing)
     return ledger
@@ -336,6 +343,13 @@ def with_decoders(placement: Placement, machines: Sequence[Mapping[str, float]])
         if sum(int(machine.get("CPU", 0.0) // fewer.cpus) for machine in machines) >= placement.workers:
             return fewer
     return replace(placement, decoders=0)
+
+
+def resources_here() -> dict[str, float]:
+    """What Ray would find on this machine: its CPUs, as far as this process may use them, and its GPUs."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else math.inf
+    cpus = min(get_num_cpus(override_docker_cpu_warning=True), allowed)
+    return {"CPU": float(max(1, cpus)), "GPU": float(torch.cuda.device_count())}
 
 
 @contextmanager

@@ -40,6 +40,14 @@ def test_seeds_that_disagree_are_counted(make_trial, write_study):
     assert advice["choice"]["seeds_agreeing"] == {"same": 1, "of": 2}
 
 
+def test_a_seed_of_which_little_has_finished_agrees_with_nobody(make_trial, write_study):
+    trials = unlabelled(make_trial, lambda name, lam, seed: lam + (name == "y"))
+    trials = [trial for trial in trials if trial["config"]["seed"] == 0 or trial["config"]["lambda"] == 0.2]
+    (advice,) = advise(read_results(write_study(trials)))
+    assert advice["choice"]["lambda"] == 0.2
+    assert advice["choice"]["seeds_agreeing"] == {"same": 1, "of": 1}
+
+
 def test_a_collapsed_run_is_not_chosen_however_good_it_looks(make_trial, write_study):
     trials = unlabelled(make_trial, lambda name, lam, seed: 1.0 if lam == 0.01 else lam)
     for trial in trials:
@@ -69,12 +77,34 @@ def test_labels_change_nothing(make_trial, write_study, tmp_path):
     assert advise(read_results(tmp_path / "study")) == first
 
 
-def test_without_a_measured_encoder_there_is_no_choice_but_a_page(make_trial, write_study):
-    trials = [make_trial("x", "photos", lam, floor=None, chance=None, outcome="diverged") for lam in LAMBDAS]
-    study = write_study(trials)
-    (advice,) = write_report(study)["advice"]
-    assert advice["choice"] is None or advice["choice"]["dead"] == 1.0
+@pytest.mark.parametrize("outcome", ["diverged", "collapsed"])
+def test_without_a_live_encoder_there_is_no_choice_but_a_page(make_trial, write_study, outcome):
+    trials = [
+        make_trial("x", "photos", lam, floor=None, chance=None, outcome=outcome, metrics=metrics(lam))
+        for lam in LAMBDAS
+    ]  # fmt: skip
+    (advice,) = write_report(write_study(trials))["advice"]
+    assert advice["choice"] is None
+    assert advice["lambda_by_architecture"] == {}
     assert advice_words(advice)
+
+
+def test_an_architecture_whose_runs_all_died_gets_no_lambda(make_trial, write_study):
+    trials = unlabelled(make_trial, lambda name, lam, seed: lam)
+    for trial in trials:
+        if trial["config"]["architecture"] == "x":
+            trial["outcome"] = "diverged"
+    (advice,) = advise(read_results(write_study(trials)))
+    assert advice["choice"]["architecture"] == "y"
+    assert advice["lambda_by_architecture"] == {"y": 0.2}
+
+
+def test_trials_that_were_never_begun_are_counted(make_trial, write_study):
+    trials = unlabelled(make_trial, lambda name, lam, seed: lam)
+    planned = [trial["key"] for trial in trials]
+    (advice,) = advise(read_results(write_study(trials[:-2], planned=planned)))
+    assert (advice["unfinished"], advice["unstarted"]) == (0, 2)
+    assert "10 trials measured (2 of the study never begun)" in advice_words(advice)[1]
 
 
 @pytest.mark.parametrize("low", [None, -0.2])

@@ -1,12 +1,15 @@
 """What would end after the time that a study has is not begun."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from toys import STUDY
 
 from lejepa_platform.budget import Budget
+from lejepa_platform.config import Flat
 
+ARCHITECTURE = STUDY.grid()[0].architecture
 FIRST, OTHER = STUDY.grid()[0], next(trial for trial in STUDY.grid() if trial.cell != STUDY.grid()[0].cell)
 
 
@@ -42,3 +45,42 @@ def test_once_refused_nothing_begins_any_more() -> None:
     budget = Budget(0.0)
     assert not budget.allows(FIRST)
     assert not budget.allows(OTHER)
+
+
+def result(seconds: float, outcome: str = "ok") -> Flat:
+    return {"key": FIRST.key, "config": FIRST.flat(), "outcome": outcome, "seconds": seconds}
+
+
+AGAIN = replace(FIRST, seed=99)
+"""Of the cell of `FIRST`, and not trained."""
+
+
+@pytest.mark.parametrize(("outcome", "allowed"), [("ok", False), ("diverged", True)])
+def test_a_run_that_goes_on_knows_what_trials_took_before(outcome: str, allowed: bool) -> None:
+    assert Budget(60.0, finished=[result(100.0, outcome)]).allows(AGAIN) is allowed
+    assert Budget(120.0, finished=[result(100.0, outcome)]).allows(AGAIN)
+
+
+def test_measuring_an_encoder_is_not_expected_to_take_as_long_as_training_it() -> None:
+    assert Budget(60.0, finished=[result(100.0)]).allows(FIRST)
+
+
+def test_what_measuring_took_says_nothing_of_training() -> None:
+    budget = Budget(0.3, finished=[result(0.01)])
+    take(budget, 0.2)
+    assert budget.allows(AGAIN)
+    assert not budget.allows(FIRST)
+
+
+@pytest.mark.parametrize(("expected", "allowed"), [(50.0, True), (70.0, False)])
+def test_a_cell_that_was_never_run_takes_what_its_architecture_was_measured_to_take(
+    expected: float, allowed: bool
+) -> None:
+    assert Budget(60.0, expected={ARCHITECTURE: expected}).allows(FIRST) is allowed
+    took = Budget(60.0, finished=[result(55.0)], expected={ARCHITECTURE: expected})
+    assert took.allows(AGAIN)
+
+
+def test_the_time_left_shrinks() -> None:
+    assert Budget(None).left == float("inf")
+    assert 59.0 < Budget(60.0).left <= 60.0

@@ -48,3 +48,11 @@ def test_without_a_terminal_each_result_is_one_line() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_standard_output_is_left_to_results(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("mine", total=2, finished=[]):
+        pass
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "0 of 2" in shown.err

@@ -76,7 +76,7 @@ def test_a_study_ends_with_results_a_summary_and_a_report(finished: Path) -> Non
     summary = json.loads((finished / "s" / "summary.json").read_text())
     out = (finished.parent / "out").read_text()
     assert summary["verdict"] in out
-    assert "4/4" in out
+    assert "4/4" in (finished.parent / "err").read_text()
     assert "<html" in (finished / "s" / "report.html").read_text()[:500]
 
 
@@ -153,11 +153,11 @@ def test_a_truncated_image_is_named_skipped_and_reported(finished: Path) -> None
 
 def test_divergence_is_a_result_with_a_reason(tmp_path: Path, images: Path) -> None:
     storage = tmp_path / "studies"
-    out, _ = run(storage, images, "--learning-rates", "1e25", "--architectures", "resnet10t_w32", "--lambdas", "0.1")
+    _, err = run(storage, images, "--learning-rates", "1e25", "--architectures", "resnet10t_w32", "--lambdas", "0.1")
     (result,) = results(storage).values()
     assert result["outcome"] == "diverged"
     assert "not finite" in result["reason"]
-    assert "diverged" in out
+    assert "diverged" in err
     assert "diverged" in (storage / "s" / "report.html").read_text()
     (logged,) = trial_runs(storage)
     assert logged.data.tags["outcome"] == "diverged"

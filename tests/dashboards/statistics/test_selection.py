@@ -104,6 +104,25 @@ def test_one_dead_seed_is_enough_to_avoid_a_lambda():
     assert ranked.iloc[-1]["dead"] == 0.5
 
 
+@pytest.mark.parametrize("by", ["cell", "dataset"])
+@pytest.mark.parametrize("present", [(0,), (0, 1), (0, 1, 2), (0, 1, 2, 3), (2,), (3, 4)])
+def test_a_seed_in_which_few_have_finished_changes_no_choice(by, present):
+    trials = planted(architectures=1, datasets=1, seeds=3)
+    first = trials[trials["seed"] < 2]
+    late = trials[(trials["seed"] == 2) & trials["lambda"].isin([LAMBDAS[i] for i in present])]
+    late = late.assign(**{"heldout/retrieval_top1": -late["heldout/retrieval_top1"]})
+    whole, more = (rank_candidates(table, "retrieval", by=by) for table in (first, pd.concat([first, late])))
+    pd.testing.assert_frame_equal(whole, more)
+
+
+def test_where_no_seed_is_whole_the_fullest_count():
+    trials = planted(architectures=1, datasets=1, seeds=2)
+    gone = ((trials["seed"] == 0) & (trials["lambda"] == 0.3)) | ((trials["seed"] == 1) & (trials["lambda"] < 0.03))
+    ranked = rank_candidates(trials[~gone], "retrieval", by="cell").set_index("lambda")
+    assert ranked["n"].to_dict() == {0.003: 1, 0.01: 1, 0.03: 1, 0.1: 1, 0.3: 0}
+    assert np.isnan(ranked["rank"][0.3])
+
+
 def test_where_all_are_dead_the_criterion_still_chooses():
     trials = planted().assign(outcome="collapsed")
     assert row(quick(trials), "retrieval").regret.mean == pytest.approx(0, abs=1e-12)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dashboards.results import Results
+from dashboards.statistics.crossfit import choose_on_others
 from dashboards.statistics.differences import CriticalDifference, compare_architectures, compare_lambdas
 from dashboards.statistics.images import Images, align, read_correct
 from dashboards.statistics.importance import Importances, importances
@@ -108,7 +109,8 @@ def find(results: Results, study: Path | None = None, *, rough: bool = False) ->
 
 
 def _stability(grid: Grid, points: pd.DataFrame, study: Path | None, rough: bool) -> Stability | None:
-    if len(grid.seeds) < 2 or len(grid.lambdas) < 2:
+    seeds = choose_on_others(grid.val_CSL[None], grid.test_CSL[None]).valid_BCS
+    if not seeds.any() or len(grid.lambdas) < 2:
         return None
     images = _images(grid, points, study)
     return stability(grid, images, permutations=100 if rough else 500, draws=300 if rough else 2000)
@@ -135,7 +137,7 @@ def _judge(trials: pd.DataFrame, usable: pd.DataFrame, rough: bool) -> Judgement
     if len(usable) < 4:
         return None
     own = trials[trials["dataset"].isin(usable["dataset"].unique())]
-    return judge(own, resamples=50 if rough else 1000, permutations=50 if rough else 500)
+    return judge(own, resamples=200 if rough else 1000, permutations=50 if rough else 500)
 
 
 def _selections(trials: pd.DataFrame, grid: Grid, rough: bool) -> tuple[Selection | None, Selection | None]:
@@ -185,7 +187,7 @@ def estimate_json(found: Estimate, scale: float) -> Json:
     names = ("value", "low", "high", "new_low", "new_high", "null_mean", "null_low", "null_high", "in_sample",
              "in_sample_null")  # fmt: skip
     numbers = {name: _times(getattr(found, name), scale) for name in names}
-    return {**numbers, "p": found.p, "n": found.n, "note": found.note, "new_note": found.new_note}
+    return {**numbers, "p": found.p, "n": found.n, "cells": found.cells, "note": found.note, "new_note": found.new_note}
 
 
 def _times(value: float | None, scale: float) -> float | None:

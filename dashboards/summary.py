@@ -59,7 +59,7 @@ def numbers(results: Results, found: Findings) -> Json:
             "counts": _counts(results),
             "lambdas": _lambdas(results.trials),
             "seeds": int(results.trials["seed"].nunique()),
-            "gain": _gain(points, found.stability),
+            "gain": _gain(points, found.stability, results.searched),
             **judged,
             "cells": _cells(points, grid, pairs, results.searched),
             "agreement": _agreement(usable, pairs),
@@ -103,7 +103,7 @@ def _lambdas(trials: pd.DataFrame) -> Json:
     }
 
 
-def _gain(points: pd.DataFrame, stability: Stability | None) -> Json | None:
+def _gain(points: pd.DataFrame, stability: Stability | None, searched: bool) -> Json | None:
     """Test accuracy of the chosen λ above that of the backbone before training."""
     cells = choose(points).dropna(subset=["floor"])
     if not len(cells):
@@ -111,13 +111,12 @@ def _gain(points: pd.DataFrame, stability: Stability | None) -> Json | None:
     if stability is not None and np.isfinite(stability.gain.value):
         found = stability.gain
         ends = {"low_points": _points(found.low), "high_points": _points(found.high)}
-        return {"mean_points": 100 * found.value, **ends, "cells": found.n, "note": found.note}
+        return {"mean_points": 100 * found.value, **ends, "n": found.n, "cells": found.cells, "note": found.note}
     mean = 100 * float((cells["test"] - cells["floor"]).mean())
-    note = "λ was searched" if stability is None and points["lambda"].nunique() > 1 else ""
-    seeds = int(points["seed"].nunique())
-    some = f"{_plural(len(cells), 'cell')} and {_plural(seeds, 'seed')}: too few for an interval"
-    return {"mean_points": mean, "low_points": None, "high_points": None, "cells": len(cells),
-            "note": some if seeds < 2 or not note else f"{note}: no interval"}  # fmt: skip
+    seeds, n = int(points["seed"].nunique()), len(cells)
+    some = f"{_plural(n, 'cell')} and {_plural(seeds, 'seed')}: too few for an interval"
+    note = "λ was searched: no interval" if searched and seeds > 1 else some
+    return {"mean_points": mean, "low_points": None, "high_points": None, "n": n, "cells": n, "note": note}
 
 
 def _points(value: float | None) -> float | None:
@@ -149,7 +148,9 @@ def _judge(grid: Grid, stability: Stability | None) -> Json:
         "regret_per_lambda": _per_lambda(grid, real, shuffled),
         "null": {
             "permutations": PERMUTATIONS if stability else 0,
-            "note": "" if stability else "one seed or one λ: permuting labels within a seed changes nothing",
+            "note": ""
+            if stability
+            else "one seed in each cell, or one λ: permuting labels within a seed changes nothing",
         },
     }
 

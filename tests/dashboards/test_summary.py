@@ -144,3 +144,14 @@ def test_two_seeds_that_share_no_cell_are_as_one(grid_trials, write_study):
     summary = summarise(read_results(write_study(grid_trials(("x",), (0,)) + grid_trials(("y",), (1,)))))
     assert summary["stability"] is None and summary["gain"]["mean_points"] == pytest.approx(20.1)
     assert "2 cells and 2 seeds: too few for an interval" in summary["verdict"]
+
+
+def test_each_lambda_stands_against_the_best_one_and_has_its_mean(grid_trials, write_study):
+    low, best, _ = summarise(read_results(write_study(grid_trials())))["regret_per_lambda"]
+    assert best["against_best"] is None
+    assert low["against_best"]["points"] == pytest.approx(-4)
+    # Both λ of a seed move together: nothing is uncertain.
+    assert low["against_best"]["low_points"] == pytest.approx(-4) == pytest.approx(low["against_best"]["high_points"])
+    # Of 0.60 to 0.63 with ±0.002 by seed, twelve runs, the middle six.
+    assert best["iqm"]["value"] == pytest.approx(0.617)
+    assert best["iqm"]["low"] < best["iqm"]["value"] < best["iqm"]["high"]

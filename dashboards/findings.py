@@ -1,7 +1,7 @@
 """Everything that is inferred from a study, once, for the page, the verdict and `summary.json` alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 
 from dashboards.results import Results
+from dashboards.statistics.aggregate import LambdaAggregate, iqm_by_lambda
+from dashboards.statistics.crossfit import choose_on_others
 from dashboards.statistics.differences import CriticalDifference, compare_architectures, compare_lambdas
 from dashboards.statistics.images import Images, align, read_correct
 from dashboards.statistics.importance import Importances, importances
 from dashboards.statistics.judge import Judgement, judge
 from dashboards.statistics.ranks import RankStability, rank_stability
-from dashboards.statistics.regret import Grid, make_grid
+from dashboards.statistics.regret import Grid, make_grid, observe
 from dashboards.statistics.scores import Interval, at_best_settings, labelled, score
 from dashboards.statistics.selection import Selection, select
 from dashboards.statistics.selection_best import Best, best_criterion
-from dashboards.statistics.stability import NO_IMAGES, Estimate, Stability, nearest, stability
+from dashboards.statistics.stability import NO_IMAGES, Difference, Estimate, Stability, differences, nearest, stability
 from dashboards.statistics.variance import Variance, variance_shares
 from dashboards.statistics.windows import cell_windows, lost_to_chosen
 
@@ -39,6 +41,10 @@ class Findings:
     """Scored trials with accuracies, of a grid those of the best learning rate and weight decay at each λ."""
     grid: Grid
     stability: Stability | None = None
+    iqm: tuple[LambdaAggregate, ...] = ()
+    """Test accuracy at each λ, over cells."""
+    against: Mapping[float, Difference] = field(default_factory=dict)
+    """Each other λ against the one that loses least over all cells on validation."""
     windows: pd.DataFrame | None = None
     """`cell_windows` at `WINDOW_EPS`."""
     default: "DefaultLambda | None" = None
@@ -90,10 +96,14 @@ def find(results: Results, study: Path | None = None, *, rough: bool = False) ->
     if not grid.cells:
         return Findings(points=points, grid=grid)
     by_cell, by_dataset = _selections(results.trials, grid, rough)
+    images = _images(grid, points, study)
+    shared = float(grid.lambdas[observe(grid).fixed_B[0]])
     return Findings(
         points=points,
         grid=grid,
-        stability=_stability(grid, points, study, rough),
+        stability=_stability(grid, images, rough),
+        iqm=iqm_by_lambda(points),
+        against=differences(grid, images, reference=shared),
         windows=cell_windows(grid, WINDOW_EPS),
         default=_default(grid),
         ranks=rank_stability(points),
@@ -107,10 +117,10 @@ def find(results: Results, study: Path | None = None, *, rough: bool = False) ->
     )
 
 
-def _stability(grid: Grid, points: pd.DataFrame, study: Path | None, rough: bool) -> Stability | None:
-    if len(grid.seeds) < 2 or len(grid.lambdas) < 2:
+def _stability(grid: Grid, images: Images, rough: bool) -> Stability | None:
+    seeds = choose_on_others(grid.val_CSL[None], grid.test_CSL[None]).valid_BCS
+    if not seeds.any() or len(grid.lambdas) < 2:
         return None
-    images = _images(grid, points, study)
     return stability(grid, images, permutations=100 if rough else 500, draws=300 if rough else 2000)
 
 
@@ -135,7 +145,7 @@ def _judge(trials: pd.DataFrame, usable: pd.DataFrame, rough: bool) -> Judgement
     if len(usable) < 4:
         return None
     own = trials[trials["dataset"].isin(usable["dataset"].unique())]
-    return judge(own, resamples=50 if rough else 1000, permutations=50 if rough else 500)
+    return judge(own, resamples=200 if rough else 1000, permutations=50 if rough else 500)
 
 
 def _selections(trials: pd.DataFrame, grid: Grid, rough: bool) -> tuple[Selection | None, Selection | None]:
@@ -185,7 +195,7 @@ def estimate_json(found: Estimate, scale: float) -> Json:
     names = ("value", "low", "high", "new_low", "new_high", "null_mean", "null_low", "null_high", "in_sample",
              "in_sample_null")  # fmt: skip
     numbers = {name: _times(getattr(found, name), scale) for name in names}
-    return {**numbers, "p": found.p, "n": found.n, "note": found.note, "new_note": found.new_note}
+    return {**numbers, "p": found.p, "n": found.n, "cells": found.cells, "note": found.note, "new_note": found.new_note}
 
 
 def _times(value: float | None, scale: float) -> float | None:

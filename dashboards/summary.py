@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from dashboards.findings import WINDOW_EPS, Findings, as_json, estimate_json
+from dashboards.protocols_table import protocols_table
 from dashboards.results import PENDING, Results
+from dashboards.statistics.aggregate import Aggregate
 from dashboards.statistics.regret import Grid, Measures, mean_of, new_seed_test, observe, permute
 from dashboards.statistics.scores import (
     CELL,
@@ -24,7 +26,7 @@ from dashboards.statistics.scores import (
     rank_agreement,
     score,
 )
-from dashboards.statistics.stability import Stability
+from dashboards.statistics.stability import Difference, Stability
 from dashboards.transfer import transfer_table
 
 Json = dict[str, Any]
@@ -48,7 +50,7 @@ def numbers(results: Results, found: Findings) -> Json:
     pairs = agreements(scored)
     judged: Json = {"fixed": None, "regret_per_lambda": [], "worst": None, "window": None, "null": None}
     if grid.cells and not results.searched:
-        judged = _judge(grid, found.stability)
+        judged = _judge(grid, found)
     return plain(
         {
             "name": results.name,
@@ -59,10 +61,11 @@ def numbers(results: Results, found: Findings) -> Json:
             "counts": _counts(results),
             "lambdas": _lambdas(results.trials),
             "seeds": int(results.trials["seed"].nunique()),
-            "gain": _gain(points, found.stability),
+            "gain": _gain(points, found.stability, results.searched),
             **judged,
             "cells": _cells(points, grid, pairs, results.searched),
             "agreement": _agreement(usable, pairs),
+            "protocols": protocols_table(points),
             "transfer": transfer_table(results),
             "cost": _cost(results.trials),
             **as_json(found),
@@ -103,7 +106,7 @@ def _lambdas(trials: pd.DataFrame) -> Json:
     }
 
 
-def _gain(points: pd.DataFrame, stability: Stability | None) -> Json | None:
+def _gain(points: pd.DataFrame, stability: Stability | None, searched: bool) -> Json | None:
     """Test accuracy of the chosen λ above that of the backbone before training."""
     cells = choose(points).dropna(subset=["floor"])
     if not len(cells):
@@ -111,13 +114,12 @@ def _gain(points: pd.DataFrame, stability: Stability | None) -> Json | None:
     if stability is not None and np.isfinite(stability.gain.value):
         found = stability.gain
         ends = {"low_points": _points(found.low), "high_points": _points(found.high)}
-        return {"mean_points": 100 * found.value, **ends, "cells": found.n, "note": found.note}
+        return {"mean_points": 100 * found.value, **ends, "n": found.n, "cells": found.cells, "note": found.note}
     mean = 100 * float((cells["test"] - cells["floor"]).mean())
-    note = "λ was searched" if stability is None and points["lambda"].nunique() > 1 else ""
-    seeds = int(points["seed"].nunique())
-    some = f"{_plural(len(cells), 'cell')} and {_plural(seeds, 'seed')}: too few for an interval"
-    return {"mean_points": mean, "low_points": None, "high_points": None, "cells": len(cells),
-            "note": some if seeds < 2 or not note else f"{note}: no interval"}  # fmt: skip
+    seeds, n = int(points["seed"].nunique()), len(cells)
+    some = f"{_plural(n, 'cell')} and {_plural(seeds, 'seed')}: too few for an interval"
+    note = "λ was searched: no interval" if searched and seeds > 1 else some
+    return {"mean_points": mean, "low_points": None, "high_points": None, "n": n, "cells": n, "note": note}
 
 
 def _points(value: float | None) -> float | None:
@@ -128,8 +130,8 @@ def _plural(n: int, word: str) -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
-def _judge(grid: Grid, stability: Stability | None) -> Json:
-    real = observe(grid)
+def _judge(grid: Grid, found: Findings) -> Json:
+    stability, real = found.stability, observe(grid)
     shuffled = permute(grid, PERMUTATIONS) if stability else None
     fixed = int(real.fixed_B[0])
     at_fixed = real.regret_BCL[0, :, fixed]
@@ -146,16 +148,19 @@ def _judge(grid: Grid, stability: Stability | None) -> Json:
         },
         "worst": worst,
         "window": {**width, "eps_points": 100 * WINDOW_EPS},
-        "regret_per_lambda": _per_lambda(grid, real, shuffled),
+        "regret_per_lambda": _per_lambda(grid, real, shuffled, found),
         "null": {
             "permutations": PERMUTATIONS if stability else 0,
-            "note": "" if stability else "one seed or one λ: permuting labels within a seed changes nothing",
+            "note": ""
+            if stability
+            else "one seed in each cell, or one λ: permuting labels within a seed changes nothing",
         },
     }
 
 
-def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None) -> list[Json]:
+def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None, found: Findings) -> list[Json]:
     rows = []
+    iqm = {one.lam: one.aggregate for one in found.iqm}
     for index, lam in enumerate(grid.lambdas):
         column_C = 100 * real.regret_BCL[0, :, index]
         expected = None
@@ -168,9 +173,26 @@ def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None) -> list[J
                 "max_points": float(np.nanmax(column_C)),
                 "null_mean_points": expected,
                 "cells": int(np.isfinite(column_C).sum()),
+                "iqm": _iqm(iqm.get(float(lam))),
+                "against_best": _against(found.against.get(float(lam))),
             }
         )
     return rows
+
+
+def _iqm(found: Aggregate | None) -> Json | None:
+    if found is None:
+        return None
+    ends = {"value": found.iqm, "low": found.low, "high": found.high}
+    return {**ends, "cells": found.cells, "runs": found.runs, "note": found.note}
+
+
+def _against(found: Difference | None) -> Json | None:
+    if found is None:
+        return None
+    here = found.these_cells
+    ends = {"low_points": _points(here.low), "high_points": _points(here.high)}
+    return {"points": 100 * found.value, **ends, "cells": found.n, "note": here.note}
 
 
 def _cells(

@@ -59,7 +59,11 @@ def interval(numbers: Json) -> str:
     gain = numbers["gain"]
     if gain["low_points"] is None:
         return str(gain["note"])
-    return f"95 % CI {signed(gain['low_points'])} to {signed(gain['high_points'])}, {CELLS}"
+    return f"95 % CI {signed(gain['low_points'])} to {signed(gain['high_points'])}, {CELLS}{_some(gain)}"
+
+
+def _some(found: Json) -> str:
+    return f", from {found['n']} of {found['cells']} cells" if found["n"] < found["cells"] else ""
 
 
 def signed(points: float, digits: int = 1) -> str:
@@ -72,13 +76,16 @@ def _fixed(numbers: Json) -> str:
     fixed = numbers["fixed"]
     if not fixed or fixed["cells"] < 2 or len(numbers["lambdas"]["values"]) < 2:
         return ""
-    regret = fixed["regret"]
+    regret, most = fixed["regret"], signed(fixed["max_regret_points"])
     mean = regret["value"]
     # Each cell's λ is chosen on validation: on test, the shared one may happen to do better.
-    change = f"loses {signed(mean)}" if mean > -0.05 else f"gains {signed(-mean)}"
+    change = f"{f'loses {signed(mean)}' if mean > -0.05 else f'gains {signed(-mean)}'} points on average"
+    if "n" not in regret:
+        return f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells {change} and loses at most {most}"
+    n, cells = regret["n"], regret["cells"]
     return (
-        f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells {change} points on average{_beside(regret)} "
-        f"and loses at most {signed(fixed['max_regret_points'])}"
+        f"one λ for {f'all {n}' if n == cells else f'{n} of {cells}'} cells, chosen on other seeds, {change}"
+        f"{_beside(regret)}; over all seeds it is {fixed['lambda']:g}, which loses at most {most} in a cell"
     )
 
 
@@ -87,7 +94,7 @@ def _window(numbers: Json) -> str:
     if not window or len(numbers["lambdas"]["values"]) < 2:
         return ""
     width = f"{window['value']:.1f} decades"
-    return f"the λ within {window['eps_points']:g} point of the best span {width}{_beside(window)}"
+    return f"the widest run of λ that lose at most {window['eps_points']:g} point spans {width}{_beside(window)}"
 
 
 def _beside(found: Json) -> str:
@@ -95,7 +102,7 @@ def _beside(found: Json) -> str:
     if "note" not in found:
         return ""
     low, high, null = found["low"], found["high"], found["null_mean"]
-    parts = [found["note"] if low is None or high is None else f"95 % CI {signed(low)} to {signed(high)}"]
+    parts = [found["note"] if low is None or high is None else f"95 % CI {signed(low)} to {signed(high)}{_some(found)}"]
     parts += [] if null is None else [f"{signed(null)} if λ did nothing"]
     return f" ({'; '.join(parts)})"
 
@@ -106,10 +113,10 @@ def _matters(numbers: Json) -> str:
         return ""
     text = f"the worst λ costs {signed(worst['value'])} points"
     if worst.get("null_mean") is None:
-        return f"{text} (one seed: no telling how much of that is noise)"
+        return f"{text} (one seed a cell: no telling how much of that is noise)"
     expected = f"{signed(worst['null_mean'])} if λ did nothing, p = {worst['p']:.2g}"
     if worst["low"] is not None and worst["high"] is not None:
-        expected = f"95 % CI {signed(worst['low'])} to {signed(worst['high'])}; {expected}"
+        expected = f"95 % CI {signed(worst['low'])} to {signed(worst['high'])}{_some(worst)}; {expected}"
     return f"{text} ({expected})" if worst["p"] <= 0.05 else f"{text}, no more than noise would ({expected})"
 
 
@@ -174,7 +181,7 @@ def key_figures(numbers: Json) -> list[KeyFigure]:
 def _window_figure(window: Json) -> KeyFigure:
     return KeyFigure(
         value=f"{window['value']:.1f} decades",
-        label=f"of λ within {window['eps_points']:g} point of the best, median cell",
+        label=f"the widest run of λ that lose at most {window['eps_points']:g} point, median cell",
         detail=_detail(window),
     )
 
@@ -189,9 +196,11 @@ def _default_figure(default: Json) -> KeyFigure:
 def _detail(found: Json, digits: int = 1) -> str:
     """An interval, or why there is none, and what it would be if λ did nothing."""
     if "note" not in found:
-        return "one seed: no telling from noise"
+        return "one seed a cell: no telling from noise"
     low, high, null = (found[name] for name in ("low", "high", "null_mean"))
-    ends = found["note"] if low is None or high is None else f"95 % CI {signed(low, digits)} to {signed(high, digits)}"
+    ends = found["note"]
+    if low is not None and high is not None:
+        ends = f"95 % CI {signed(low, digits)} to {signed(high, digits)}{_some(found)}"
     return ends if null is None else f"{ends}; {signed(null, digits)} if λ did nothing"
 
 

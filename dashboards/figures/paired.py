@@ -66,4 +66,5 @@ def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str) -> go.Figu
     figure.add_vline(x=0, line={"color": style.MUTED, "width": 1.2, "dash": "dash"})
     figure.update_xaxes(zeroline=False, title={"text": "difference in test top-1, points", "standoff": 6})
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
-    return figure
+    table = [(row.name, *one) for row in rows for one in zip(row.labels, row.points, strict=True)]
+    return style.with_table(figure, ("cell", "trial", "points"), table)

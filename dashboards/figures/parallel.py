@@ -80,7 +80,11 @@ def draw_parallel(data: ParallelData) -> go.Figure:
         line={"color": list(data.shade), "colorscale": "Viridis", "showscale": False},
         labelfont={"size": 12},
     )
-    return figure
+    return style.with_table(figure, [axis.title for axis in data.axes], list(zip(*map(_shown, data.axes), strict=True)))
+
+
+def _shown(axis: Axis) -> list[float | str]:
+    return [axis.labels[int(value)] for value in axis.values] if axis.labels else list(axis.values)
 
 
 def _dimension(axis: Axis) -> dict[str, object]:

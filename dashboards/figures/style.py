@@ -27,7 +27,6 @@ SYMBOLS: Final = (
 )
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
 MUTED: Final = "#8a8f98"
-MARKS: Final = {"collapsed": "open", "diverged": "x"}
 OUTCOME_WORDS: Final = {"collapsed": "collapsed", "diverged": "diverged, counted as chance"}
 
 

@@ -82,7 +82,7 @@ def draw_windows(windows: Sequence[Window], lambdas: Iterable[float], epsilon: f
     """
     axis = style.lambda_axis(lambdas)
     points = f"{100 * epsilon:g} point{'' if epsilon == 0.01 else 's'}"
-    title = style.titled(f"within {points} of the best")
+    title = style.titled(f"widest run of λ that lose at most {points}")
     figure = style.base_figure(96 + ROW * len(windows), title=title, xaxis=style.lambda_layout(axis))
     for row, window in enumerate(windows):
         if window.low is not None and window.high is not None:

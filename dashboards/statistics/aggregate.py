@@ -1,4 +1,4 @@
-"""One number for many cells: interquartile mean and profiles, Agarwal et al., NeurIPS 2021 (arXiv 2108.13264).
+"""One number for many cells: interquartile mean, Agarwal et al., NeurIPS 2021 (arXiv 2108.13264).
 
 Strata are cells (architecture, data set), the runs of a stratum are seeds. Cells are taken as given: what is
 uncertain here is the luck of seeds, not which architectures and data sets were looked at.
@@ -122,32 +122,3 @@ def iqm_by_lambda(points: pd.DataFrame, value: str = "test") -> tuple[LambdaAggr
         words = joined(one.note, left_out(lost), f"{chance} diverged runs count as chance" if chance else "")
         found.append(LambdaAggregate(lam=float(lam), aggregate=replace(one, note=words)))
     return tuple(found)
-
-
-def profiles(points: pd.DataFrame, value: str = "test", thresholds: int = 101) -> pd.DataFrame:
-    """Performance profiles: at each λ the share of runs above each threshold, every cell weighing the same.
-
-    They have no band: with two or three seeds per cell a bootstrap of shares covers too little.
-
-    Args:
-        points: As for `iqm_by_lambda`, with the same cells left out.
-        value: The column.
-        thresholds: How many, evenly from the lowest to the highest value.
-
-    Returns:
-        Columns lambda, threshold, share, cells, runs.
-    """
-    whole, _ = complete(means(points, value).pivot(index=CELL, columns="lambda", values=value))
-    kept = points.dropna(subset=[value]).set_index(CELL)
-    kept = kept[kept.index.isin(whole.index) & kept["lambda"].isin(whole.columns)]
-    columns = ["lambda", "threshold", "share", "cells", "runs"]
-    if kept.empty:
-        return pd.DataFrame(columns=columns)
-    levels_T = np.linspace(kept[value].min(), kept[value].max(), thresholds)
-    parts = []
-    for lam, here in kept.groupby("lambda"):
-        cells = [part[value].to_numpy(dtype=float) for _, part in here.groupby(level=CELL)]
-        share_T = np.mean([(values[:, None] > levels_T).mean(axis=0) for values in cells], axis=0)
-        about = {"lambda": float(str(lam)), "cells": len(cells), "runs": len(here)}
-        parts.append(pd.DataFrame({"threshold": levels_T, "share": share_T, **about}))
-    return pd.concat(parts, ignore_index=True)[columns]

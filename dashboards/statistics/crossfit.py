@@ -90,11 +90,9 @@ def weigh(
         (B, C, S, L); all zero for what is left out.
     """
     n_lambdas = test_BCSL.shape[-1]
-    there = np.isfinite(test_BCSL)
-    kept_BCS = valid_BCS & np.take_along_axis(there, plus[..., None], axis=3)[..., 0]
+    kept_BCS = _kept(valid_BCS, test_BCSL, plus, minus)
     weights = _one_hot(plus, n_lambdas)
     if minus is not None:
-        kept_BCS = kept_BCS & np.take_along_axis(there, minus[..., None], axis=3)[..., 0]
         weights = weights - _one_hot(minus, n_lambdas)
     folds_BC = kept_BCS.sum(axis=2)
     cells_B = (folds_BC > 0).sum(axis=1)
@@ -102,6 +100,14 @@ def weigh(
     if scale is not None:
         share = np.where(scale > 0, share / np.where(scale > 0, scale, 1.0), 0.0)
     return np.asarray(weights * share[..., None])
+
+
+def _kept(valid_BCS: Bools, test_BCSL: Floats, plus: Indices, minus: Indices | None) -> Bools:
+    there = np.isfinite(test_BCSL)
+    kept_BCS = valid_BCS & np.take_along_axis(there, plus[..., None], axis=3)[..., 0]
+    if minus is not None:
+        kept_BCS = kept_BCS & np.take_along_axis(there, minus[..., None], axis=3)[..., 0]
+    return np.asarray(kept_BCS)
 
 
 def total(weights_BCSL: Floats, values_BCSL: Floats) -> Floats:
@@ -124,15 +130,26 @@ def weights_of(
         `regret` (of the fixed λ), `phi`, `worst` and `chosen` (accuracy at the chosen λ), each (B, C, S, L).
     """
     made = choices or choose_on_others(val_BCSL, test_BCSL)
-    best = made.best_BCS
-    shared = np.broadcast_to(made.shared_BS[:, None, :], best.shape)
-    at = shared if fixed is None else np.full_like(best, fixed)
     return {
-        "regret": weigh(made.valid_BCS, test_BCSL, best, at),
-        "phi": weigh(made.valid_BCS, test_BCSL, best, shared, made.scale_BCS),
-        "worst": weigh(made.valid_BCS, test_BCSL, best, made.worst_BCS),
-        "chosen": weigh(made.valid_BCS, test_BCSL, best, None),
+        name: weigh(made.valid_BCS, test_BCSL, made.best_BCS, other, made.scale_BCS if name == "phi" else None)
+        for name, other in _compared(made, fixed).items()
     }
+
+
+def taking_part(val_CSL: Floats, test_CSL: Floats, fixed: int | None) -> dict[str, Bools]:
+    """(C,): the cells that each measure of `weights_of` is a mean over, those of weight 0 included."""
+    made = choose_on_others(val_CSL[None], test_CSL[None])
+    return {
+        name: np.asarray(_kept(made.valid_BCS, test_CSL[None], made.best_BCS, other)[0].any(axis=1))
+        for name, other in _compared(made, fixed).items()
+    }
+
+
+def _compared(made: Choices, fixed: int | None) -> dict[str, Indices | None]:
+    """What each measure subtracts from the accuracy at the best λ."""
+    shared = np.broadcast_to(made.shared_BS[:, None, :], made.best_BCS.shape)
+    at = shared if fixed is None else np.full_like(made.best_BCS, fixed)
+    return {"regret": at, "phi": shared, "worst": made.worst_BCS, "chosen": None}
 
 
 def _one_hot(index: Indices, n: int) -> Floats:

@@ -17,7 +17,6 @@ Indices = npt.NDArray[np.intp]
 
 WINDOW_EPS: Final = 0.01
 """A λ is inside the window when it loses at most this accuracy (1 point)."""
-MEASURES: Final = ("fixed_mean", "fixed_max", "worst", "width")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,20 +51,6 @@ class Measures:
     """Regret of each cell's worst λ, mean over cells: how much λ can matter on this grid."""
     width_B: Floats
     """Median over cells of log10(λ_hi / λ_lo) of the widest run of λ within `WINDOW_EPS`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Null:
-    """One measure beside what it would be if λ did nothing."""
-
-    observed: float
-    mean: float
-    low: float
-    """2.5 % quantile of the permuted values."""
-    high: float
-    """97.5 % quantile."""
-    p_more: float
-    """Share of labellings (the real one included) with a measure at least as large."""
 
 
 def make_grid(points: pd.DataFrame) -> Grid:
@@ -184,23 +169,6 @@ def permute(grid: Grid, permutations: int = 500, seed: int = 0) -> Measures:
     """The measures of `relabel`."""
     val, test = relabel(grid, permutations, seed)
     return measure(mean_of(val, axis=2), mean_of(test, axis=2), grid.lambdas)
-
-
-def nulls(observed: Measures, permuted: Measures) -> dict[str, Null]:
-    """Each of `MEASURES` beside its null, in accuracy (`width` in decades)."""
-    found = {}
-    for name in MEASURES:
-        real = float(getattr(observed, f"{name}_B")[0])
-        values = getattr(permuted, f"{name}_B")
-        low, high = np.quantile(values, [0.025, 0.975])
-        found[name] = Null(
-            observed=real,
-            mean=float(values.mean()),
-            low=float(low),
-            high=float(high),
-            p_more=float((1 + (values >= real - 1e-12).sum()) / (1 + len(values))),
-        )
-    return found
 
 
 def new_seed_test(grid: Grid) -> Floats:

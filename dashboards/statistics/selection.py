@@ -75,6 +75,7 @@ class Selection:
     pairs: Pairs
     """Architecture and data set of each group."""
     candidates: int
+    """Most measured candidates of a group."""
     seeds: int
     folds: int
     """Parts that were held out in turn."""
@@ -154,7 +155,7 @@ def select(
         ranked=tuple(sorted(ranked, key=lambda r: (np.isnan(r.regret.mean), r.regret.mean))),
         groups=names,
         pairs=pairs,
-        candidates=len(layout.candidates),
+        candidates=int(np.isfinite(test_GSK).any(axis=1).sum(axis=1).max()),
         seeds=len(layout.seeds),
         folds=folds,
         n=len(table),

@@ -9,15 +9,15 @@ synthetic studies only (tests/dashboards/statistics/test_coverage.py). Beside ea
 # B labellings or draws, C cells, S seeds, L lambdas
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import stats
 
 from dashboards.statistics import sensitivity
 from dashboards.statistics.bootstrap import redraw
-from dashboards.statistics.crossfit import Floats, choose_on_others, total, weigh, weights_of
+from dashboards.statistics.crossfit import Bools, Floats, choose_on_others, taking_part, total, weigh, weights_of
 from dashboards.statistics.images import Images
 from dashboards.statistics.intervals import MIN_DF, Range, new_architectures, these_cells
 from dashboards.statistics.noise import seed_noise
@@ -53,7 +53,9 @@ class Estimate:
     p: float | None
     """Share of labellings, the real one included, in which λ seems to matter as much."""
     n: int
-    """Cells."""
+    """Cells that take part: those in which a λ could be chosen on other seeds."""
+    cells: int
+    """All cells."""
     in_sample: float
     """The measure at face value: the best λ chosen where it is reported."""
     in_sample_null: float | None
@@ -106,7 +108,7 @@ def stability(
     seeds chose are taken as they are. For windows it is the mean width that studies of as many seeds would show.
 
     Args:
-        grid: At least one cell, as `make_grid` or `pool` gives it.
+        grid: At least one cell, as `make_grid` gives it.
         images: Kept predictions of the same cells.
         fixed: The nearest λ of the grid is taken; None for the one that the other seeds choose for all cells.
         permutations: Labellings of each null; 0 for no nulls.
@@ -118,16 +120,21 @@ def stability(
     real = _measured(grid, grid.val_CSL[None], grid.test_CSL[None], index)
     null = _measured(grid, *relabel(grid, permutations, seed), index) if possible and permutations else None
     weights = weights_of(grid.val_CSL[None], grid.test_CSL[None], index)
+    part = taking_part(grid.val_CSL, grid.test_CSL, index)
     drawn = lost_to_chosen(*redraw(grid, images, draws, seed)) if possible else None
     found = {}
     for name in MEASURES:
-        ranges = _linear(grid, images, weights["chosen" if name == "gain" else name][0], name == "gain")
-        found[name] = _estimate(grid, name, real, null, ranges)
+        key = "chosen" if name == "gain" else name
+        shares = index is None and name in ("regret", "phi")
+        why = _no_interval(part[key], weights[key][0], shares)
+        ranges = (_none(why), _none(why)) if why else _linear(grid, images, weights[key][0], name == "gain")
+        found[name] = _estimate(name, real, null, ranges, part[key])
     windows = {}
     for eps in EPSILONS:
         name = _width(eps)
-        here = _window_range(grid, images, float(real[0][name][0]), drawn, eps)
-        windows[eps] = _estimate(grid, name, real, null, (here, NOT_FOR_MEDIANS))
+        why = _too_few(part["chosen"])
+        here = _none(why) if why else _window_range(grid, images, float(real[0][name][0]), drawn, eps)
+        windows[eps] = _estimate(name, real, null, (here, NOT_FOR_MEDIANS), part["chosen"])
     return Stability(**found, windows=windows, fixed=None if index is None else float(grid.lambdas[index]))
 
 
@@ -139,8 +146,9 @@ def differences(grid: Grid, images: Images = NO_IMAGES, *, reference: float) -> 
     for index in (index for index in range(len(grid.lambdas)) if index != at):
         plus, minus = (np.full((1, *shape), i, dtype=np.intp) for i in (index, at))
         weights = weigh(np.ones((1, *shape), dtype=bool), grid.test_CSL[None], plus, minus)[0]
-        here, new = _linear(grid, images, weights, False)
         cells = int(weights.any(axis=(1, 2)).sum())
+        nothing = _none("measured at both λ in no cell")
+        here, new = _linear(grid, images, weights, False) if cells else (nothing, nothing)
         value = float(total(weights[None], grid.test_CSL[None])[0]) if cells else float("nan")
         found[float(grid.lambdas[index])] = Difference(value=value, these_cells=here, new_architectures=new, n=cells)
     return found
@@ -150,30 +158,6 @@ def nearest(lambdas: Floats, wanted: float) -> int:
     """Index of the λ of the grid whose ratio to the wanted one is nearest to 1."""
     with np.errstate(divide="ignore"):
         return int(np.abs(np.log(lambdas) - np.log(wanted)).argmin())
-
-
-def pool(grid: Grid, images: Images, unit: Literal["architecture", "dataset"]) -> tuple[Grid, Images]:
-    """The grid with architectures or data sets as environments: means over the other one.
-
-    A mean needs all its members: with some missing, λ would be compared over different ones. Architectures have
-    no images in common over data sets, so their intervals are for these test images.
-    """
-    keep = 0 if unit == "architecture" else 1
-    names = sorted({cell[keep] for cell in grid.cells})
-    groups = [[i for i, cell in enumerate(grid.cells) if cell[keep] == name] for name in names]
-    pooled = replace(
-        grid,
-        cells=tuple((name, "*") if keep == 0 else ("*", name) for name in names),
-        val_CSL=_means(grid.val_CSL, groups),
-        test_CSL=_means(grid.test_CSL, groups),
-        floor_CS=_means(grid.floor_CS, groups),
-    )
-    scores = {} if keep == 0 else {name: held.mean(axis=0, keepdims=True) for name, held in images.scores.items()}
-    return pooled, Images(scores=scores)
-
-
-def _means(values: Floats, groups: list[list[int]]) -> Floats:
-    return np.array([values[group].mean(axis=0) for group in groups])
 
 
 NOT_FOR_MEDIANS: Final = Range(low=None, high=None, note="not given: a median over cells")
@@ -207,10 +191,25 @@ def _measured(grid: Grid, val_BCSL: Floats, test_BCSL: Floats, index: int | None
     return fitted, plain
 
 
+def _none(why: str) -> Range:
+    return Range(low=None, high=None, note=why)
+
+
+def _no_interval(part_C: Bools, weights_CSL: Floats, shares: bool) -> str:
+    """Why a measure has no interval, or nothing; `shares`: it asks what one λ for all cells loses."""
+    few = _too_few(part_C)
+    if few or weights_CSL.any():
+        return few
+    return "one cell: nothing to share" if shares and part_C.sum() == 1 else "the same λ everywhere"
+
+
+def _too_few(part_C: Bools) -> str:
+    if not part_C.any():
+        return "too few seeds: nothing to choose λ on"
+    return "too few cells with two or more seeds" if 2 * part_C.sum() < len(part_C) else ""
+
+
 def _linear(grid: Grid, images: Images, weights_CSL: Floats, gain: bool) -> tuple[Range, Range]:
-    if not weights_CSL.any():
-        none = Range(low=None, high=None, note="too few seeds: nothing to choose λ on")
-        return none, none
     values = grid.test_CSL - grid.floor_CS[..., None] if gain else grid.test_CSL
     known = NO_IMAGES if gain else images
     return (
@@ -224,12 +223,12 @@ def _window_range(grid: Grid, images: Images, value: float, drawn: Floats | None
     noise = seed_noise(grid.test_CSL, paired=True)
     df = float(noise.df_C.sum())
     if drawn is None or df < MIN_DF:
-        return Range(low=None, high=None, note=f"too few seeds: {len(grid.seeds)} in {len(grid.cells)} cells")
+        return _none(f"too few seeds: {len(grid.seeds)} in {len(grid.cells)} cells")
     seeds_CL = np.maximum(np.isfinite(grid.test_CSL).sum(axis=1), 1)
     error = float(np.sqrt(2 * (noise.variance_CL / seeds_CL).mean()))
     if error > MAX_NOISE * eps:
         points = f"two λ of a cell differ by {100 * error:.1f} points by chance"
-        return Range(low=None, high=None, note=f"too few seeds or test images: {points}")
+        return _none(f"too few seeds or test images: {points}")
     spread = stats.t.ppf((1 + CONFIDENCE) / 2, df) * median_width(drawn, grid.lambdas, eps).std(ddof=1)
     decades = np.log10(grid.lambdas[grid.lambdas > 0])
     widest = float(np.ptp(decades))
@@ -239,7 +238,9 @@ def _window_range(grid: Grid, images: Images, value: float, drawn: Floats | None
     return Range(low=max(0.0, value - half), high=min(widest, value + half), note=note)
 
 
-def _estimate(grid: Grid, name: str, real: Values, null: Values | None, ranges: tuple[Range, Range]) -> Estimate:
+def _estimate(name: str, real: Values, null: Values | None, ranges: tuple[Range, Range], part_C: Bools) -> Estimate:
+    n, cells = int(part_C.sum()), len(part_C)
+    some = f"; from {n} of {cells} cells" if n < cells else ""
     value = float(real[0][name][0])
     low = high = mean = p = None
     if null is not None:
@@ -249,9 +250,9 @@ def _estimate(grid: Grid, name: str, real: Values, null: Values | None, ranges: 
         as_much = values <= value + 1e-12 if name.startswith("width") else values >= value - 1e-12
         p = float((1 + as_much.sum()) / (1 + len(values)))
     return Estimate(
-        value=value, low=ranges[0].low, high=ranges[0].high, note=ranges[0].note,
-        new_low=ranges[1].low, new_high=ranges[1].high, new_note=ranges[1].note,
-        null_mean=mean, null_low=low, null_high=high, p=p, n=len(grid.cells),
+        value=value, low=ranges[0].low, high=ranges[0].high, note=ranges[0].note + some,
+        new_low=ranges[1].low, new_high=ranges[1].high, new_note=ranges[1].note + some,
+        null_mean=mean, null_low=low, null_high=high, p=p, n=n, cells=cells,
         in_sample=float(real[1][name][0]),
         in_sample_null=None if null is None else float(null[1][name].mean()),
     )  # fmt: skip

@@ -1,7 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from dashboards.figures.accuracy import accuracy_data, draw_accuracy
+from dashboards.figures.paired import draw_paired, paired_data
+from dashboards.figures.parallel import draw_parallel, parallel_data
 from dashboards.figures.proxy import draw_proxy, proxy_data
 from dashboards.figures.regret import draw_regret, regret_data
 from dashboards.figures.style import lambda_axis
@@ -118,3 +121,17 @@ def test_names_are_escaped_before_plotly_reads_them(make_trial, write_study):
         text = figure.to_json()
         assert "<a href" not in text and "<b>d" not in text
         assert "&lt;a href" in text or "\\u0026lt;a href" in text
+
+
+def test_parallel_coordinates_have_a_table_with_names(mixed):
+    data = parallel_data(mixed)
+    assert data is not None
+    table = draw_parallel(data).layout.meta["table"]
+    assert table["columns"][:2] == ["architecture", "log λ"]
+    assert len(table["rows"]) == data.shown and {row[0] for row in table["rows"]} == {"a", "b"}
+
+
+def test_paired_differences_have_a_table():
+    pairs = pd.DataFrame({"architecture": "a", "dataset": "d", "lambda": [0.1, 0.2], "seed": 0, "points": [1.0, 3.0]})
+    table = draw_paired(paired_data(pairs), "one", "two").layout.meta["table"]
+    assert table["rows"] == [["a · d", "λ 0.1, seed 0", 1.0], ["a · d", "λ 0.2, seed 0", 3.0]]

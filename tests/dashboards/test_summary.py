@@ -72,7 +72,7 @@ def test_one_cell_of_one_seed_gives_no_interval_and_says_so(grid_trials, write_s
 def test_one_seed_has_no_null(grid_trials, write_study):
     summary = summarise(read_results(write_study(grid_trials(("x", "y", "z"), (0,)))))
     assert "p" not in summary["worst"] and summary["null"]["permutations"] == 0
-    assert "one seed: no telling how much of that is noise" in summary["verdict"]
+    assert "one seed a cell: no telling how much of that is noise" in summary["verdict"]
 
 
 def test_a_best_lambda_at_the_edge_is_censored(grid_trials, write_study):
@@ -124,3 +124,34 @@ def test_nothing_finished_and_nothing_started(make_trial, write_study):
     summary = summarise(read_results(study))
     assert summary["verdict"] == "No trial has finished yet: 0 of 2."
     assert summary["counts"] == {"pending": 2}
+
+
+def test_one_lambda_is_told_apart_from_the_one_that_other_seeds_choose(grid_trials, write_study):
+    verdict = summarise(read_results(write_study(grid_trials())))["verdict"]
+    assert "one λ for all 4 cells, chosen on other seeds, loses 0.0 points on average" in verdict
+    assert "over all seeds it is 0.05, which loses at most 0.0 in a cell" in verdict
+
+
+def test_cells_of_one_seed_are_not_counted_where_lambda_is_chosen_on_others(grid_trials, write_study):
+    trials = grid_trials() + grid_trials(("one",), (0,))
+    summary = summarise(read_results(write_study(trials)))
+    assert "one λ for 4 of 5 cells, chosen on other seeds" in summary["verdict"]
+    assert (summary["gain"]["n"], summary["gain"]["cells"]) == (4, 5)
+    assert "for these cells, from 4 of 5 cells" in summary["verdict"]
+
+
+def test_two_seeds_that_share_no_cell_are_as_one(grid_trials, write_study):
+    summary = summarise(read_results(write_study(grid_trials(("x",), (0,)) + grid_trials(("y",), (1,)))))
+    assert summary["stability"] is None and summary["gain"]["mean_points"] == pytest.approx(20.1)
+    assert "2 cells and 2 seeds: too few for an interval" in summary["verdict"]
+
+
+def test_each_lambda_stands_against_the_best_one_and_has_its_mean(grid_trials, write_study):
+    low, best, _ = summarise(read_results(write_study(grid_trials())))["regret_per_lambda"]
+    assert best["against_best"] is None
+    assert low["against_best"]["points"] == pytest.approx(-4)
+    # Both λ of a seed move together: nothing is uncertain.
+    assert low["against_best"]["low_points"] == pytest.approx(-4) == pytest.approx(low["against_best"]["high_points"])
+    # Of 0.60 to 0.63 with ±0.002 by seed, twelve runs, the middle six.
+    assert best["iqm"]["value"] == pytest.approx(0.617)
+    assert best["iqm"]["low"] < best["iqm"]["value"] < best["iqm"]["high"]

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 from scored_tables import scored
 
-from dashboards.statistics.aggregate import aggregate_iqm, interquartile_mean, iqm_by_lambda, profiles
+from dashboards.statistics.aggregate import aggregate_iqm, interquartile_mean, iqm_by_lambda
 
 SIMULATIONS = 500
 
@@ -54,16 +54,6 @@ def test_diverged_runs_are_in_and_said():
     points = scored(np.random.default_rng(2).normal(size=(3, 2, 2, 3)))
     points.loc[points["lambda"].idxmax(), "outcome"] = "diverged"
     assert [one.aggregate.note for one in iqm_by_lambda(points)] == ["", "1 diverged runs count as chance"]
-
-
-def test_a_profile_is_the_share_of_runs_above():
-    values = np.random.default_rng(3).random(size=(3, 2, 2, 4))
-    table = profiles(scored(values, lambdas=[0.01, 0.1]), thresholds=11)
-    for row in table.to_dict("records"):
-        runs = values[:, :, [0.01, 0.1].index(row["lambda"])]
-        assert row["share"] == pytest.approx((runs > row["threshold"]).mean())
-    assert table.groupby("lambda")["share"].is_monotonic_decreasing.all()
-    assert profiles(scored(np.full((1, 1, 1, 2), np.nan))).empty
 
 
 def simulated(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> tuple[pd.DataFrame, list[float]]:

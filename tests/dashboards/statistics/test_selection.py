@@ -380,3 +380,9 @@ def test_intervals_cover_or_are_not_given(shape, crossed):
     print(shape, crossed, covered)
     assert ("fixed" in covered) == (shape[1] >= 5)
     assert all(0.90 <= share <= 0.98 for share in covered.values()), covered
+
+
+def test_candidates_are_those_of_a_choice_and_not_of_all_choices():
+    trials = planted()
+    trials.loc[trials["dataset"] == "d0", "lambda"] *= 1.5
+    assert quick(trials).candidates == len(LAMBDAS)

@@ -9,7 +9,7 @@ from dashboards.statistics.images import Images
 from dashboards.statistics.noise import image_variance, seed_noise
 from dashboards.statistics.regret import Grid
 from dashboards.statistics.sensitivity import sensitivity, worst_cost
-from dashboards.statistics.stability import MEASURES, differences, pool, stability
+from dashboards.statistics.stability import MEASURES, differences, stability
 from dashboards.statistics.windows import EPSILONS
 
 POINT = 0.01
@@ -121,7 +121,7 @@ def test_too_little_data_says_so(cells, seeds):
     grid = grid_of(np.random.default_rng(5).random((cells, seeds, 4)))
     found = stability(grid)
     for one in (*(getattr(found, name) for name in MEASURES), *found.windows.values()):
-        assert one.low is None and "too few seeds" in one.note
+        assert one.low is None and ("too few seeds" in one.note or one.note == "one cell: nothing to share")
         assert one.new_low is None
 
 
@@ -148,20 +148,29 @@ def test_holes_and_a_cell_of_one_seed_are_no_obstacle():
         assert np.isfinite([one.value, one.low, one.high, one.null_mean, one.in_sample]).all()
 
 
-def test_pooled_environments_are_means_over_their_members():
-    test = np.random.default_rng(8).random((20, 2, 3))
-    images = Images(scores={f"d{j}": np.random.default_rng(j).random((10, 2, 3, 40), np.float32) for j in (0, 1)})
-    by_set, kept = pool(grid_of(test), images, "dataset")
-    assert by_set.cells == (("*", "d0"), ("*", "d1"))
-    np.testing.assert_allclose(by_set.test_CSL[1], test[10:].mean(axis=0))
-    np.testing.assert_allclose(kept.scores["d0"][0], images.scores["d0"].mean(axis=0))
-    by_architecture, none = pool(grid_of(test), images, "architecture")
-    np.testing.assert_allclose(by_architecture.test_CSL[3], test[[3, 13]].mean(axis=0))
-    assert not none.scores
-
-
 def test_two_thousand_draws_of_a_pilot_take_seconds():
     grid, images = binary_study(np.random.default_rng(9), np.full((18, 6), 0.6), seeds=3, n=1000)
     start = time.process_time()
     stability(grid, images, draws=2000)
     assert time.process_time() - start < 10
+
+
+def test_only_cells_in_which_lambda_could_be_chosen_count():
+    test = 0.5 + POINT * np.random.default_rng(10).normal(size=(8, 3, 4))
+    test[6:, 1:] = np.nan
+    found = stability(grid_of(test), permutations=0, draws=50)
+    for one in (found.regret, found.gain, found.windows[0.02]):
+        assert (one.n, one.cells) == (6, 8) and one.note.endswith("from 6 of 8 cells")
+    test[3:, 1:] = np.nan
+    found = stability(grid_of(test), permutations=0, draws=50)
+    for one in (found.regret, found.gain, found.windows[0.02]):
+        assert one.n == 3 and one.low is None
+        assert one.note == "too few cells with two or more seeds; from 3 of 8 cells"
+
+
+def test_no_interval_says_whether_lambda_could_be_chosen():
+    test = np.tile([0.5, 0.7, 0.6], (4, 3, 1)) + 0.001 * np.arange(3)[:, None]
+    assert stability(grid_of(test), permutations=0, draws=10).regret.note == "the same λ everywhere"
+    assert stability(grid_of(test[:1]), permutations=0, draws=10).regret.note == "one cell: nothing to share"
+    alone = stability(grid_of(test[:, :1]), permutations=0, draws=10).regret
+    assert alone.n == 0 and alone.note.startswith("too few seeds: nothing to choose λ on")

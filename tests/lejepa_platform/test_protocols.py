@@ -19,12 +19,13 @@ from lejepa_core.evaluation.protocols import PROTOCOLS
 from lejepa_platform import protocols
 from lejepa_platform.config import StudyConfig, TrialConfig
 from lejepa_platform.errors import SupersededError
+from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.protocols import check_protocols, measure_protocol, wanted_of
 from lejepa_platform.run import run_task
 from lejepa_platform.search import LackingPlanner, make_planner
-from lejepa_platform.study import open_study
+from lejepa_platform.study import Execution, open_study
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking.record import Record, Stamp
 
@@ -283,6 +284,33 @@ def test_measuring_alone_trains_nothing(tmp_path: Path) -> None:
     ledger.trial(last.key).begin(last)
     planner = LackingPlanner(STUDY, ledger)
     assert (planner.total, planner.next(), planner.next(), planner.exhausted) == (1, first, None, True)
+
+
+def test_evaluate_measures_what_is_lacking_and_says_how_much_there_is(
+    task: TrialTask, known: dict[str, Protocol], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known |= {
+        name: Protocol(about="", version=1, measure=measure)
+        for name, measure in (("weight", weight), ("broken", broken))
+    }
+    study = StudyLedger(Path(task.study))
+    study.save(study_with(protocols=("weight",)), sources={}, planned=[])
+    before = trained(task.ledger)
+
+    def in_this_process(config: StudyConfig, execution: Execution, *, notes: list[str], train: bool) -> None:
+        assert (execution.storage, notes, train) == (study.path.parent, [], False)
+        with pytest.raises(ValueError):
+            run_task(again(task, wanted_of(config).protocols))
+
+    monkeypatch.setattr("lejepa_platform.study.run_study", in_this_process)
+    assert Evaluate(study=task.study, protocols=("broken",)).run() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "criteria: 1 encoders measured",
+        "weight: 1 encoders measured",
+        "broken: 0 encoders measured, 1 failed (ValueError: no good)",
+        f"lejepa report study --storage {study.path.parent} shows it",
+    ]
+    assert trained(task.ledger) == before
 
 
 def test_metrics_become_columns_and_failures_notes(task: TrialTask, known: dict[str, Protocol]) -> None:

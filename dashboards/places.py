@@ -12,6 +12,11 @@ from lejepa_platform.tracking import mirrored_studies, tracking_uri
 Source = Literal["ledger", "mlflow"]
 
 
+def tracker_cache(storage: Path) -> Path:
+    """Where what was read of a tracker is kept."""
+    return storage / ".cache" / "mlflow"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A storage folder, or a tracker."""
@@ -26,6 +31,11 @@ class Place:
     def tracker(self) -> str:
         """Address of the tracker."""
         return tracking_uri(self.uri, self.storage)
+
+    @property
+    def cache(self) -> Path:
+        """Where what was read of the tracker is kept."""
+        return tracker_cache(self.storage)
 
     def studies(self) -> list[str]:
         """Names of all studies.
@@ -59,5 +69,5 @@ class Place:
             StorageError: If what was read of a tracker cannot be kept.
         """
         if self.source == "mlflow":
-            return read_remote(study, self.tracker, self.storage / ".cache" / "mlflow")
+            return read_remote(study, self.tracker, self.cache)
         return read_results(self.folder(study))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 import tyro
@@ -26,7 +27,7 @@ from dashboards.findings import Findings, find
 from dashboards.floor import floor_words
 from dashboards.inferred import inferred
 from dashboards.pages import number, panels, script, template
-from dashboards.places import Place, Source
+from dashboards.places import Place, Source, tracker_cache
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
 from dashboards.summary import Json, numbers, plain
@@ -87,7 +88,7 @@ def write_report(study: Path, tracking: str | None = None) -> Json:
         StorageError: The folder cannot be written.
     """
     uri = tracking or tracking_uri(None, study.parent)
-    return write_pages(read_results(study), study, run_pages(study.name, uri))
+    return write_pages(read_results(study), study, run_pages(study.name, uri, tracker_cache(study.parent)))
 
 
 def write_pages(results: Results, folder: Path, links: Json | None = None) -> Json:
@@ -112,10 +113,24 @@ def write_pages(results: Results, folder: Path, links: Json | None = None) -> Js
     return summary
 
 
-def run_pages(study: str, uri: str) -> Json:
-    """Where MLflow's pages show each trial: an address, `base`, and what stands behind it by trial key, `runs`."""
-    server = uri if uri.startswith(("http://", "https://")) else LOCAL_PAGES
-    return {"base": f"{server.rstrip('/')}/", "runs": run_links(study, uri)}
+def run_pages(study: str, uri: str, cache: Path | None = None) -> Json:
+    """Where MLflow's pages show each trial.
+
+    Args:
+        study: Its name.
+        uri: Its tracker.
+        cache: Folder to keep what was read in.
+
+    Returns:
+        An address without credentials, `base`, and what stands behind it by trial key, `runs`.
+    """
+    server = _public(uri) if uri.startswith(("http://", "https://")) else LOCAL_PAGES
+    return {"base": f"{server.rstrip('/')}/", "runs": run_links(study, uri, cache)}
+
+
+def _public(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def render(
@@ -234,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, prog="lejepa report")
     place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
     folder = place.folder(arguments.study)
-    summary = write_pages(place.read(arguments.study), folder, run_pages(folder.name, place.tracker))
+    summary = write_pages(place.read(arguments.study), folder, run_pages(folder.name, place.tracker, place.cache))
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +59,7 @@ def curves_data(study: Path, trials: pd.DataFrame) -> tuple[CurvePanel, ...]:
 
 
 def _curve(study: Path, row: dict[Any, Any]) -> Curve | None:
-    history = list(_history(study / "trials" / str(row["key"]) / "metrics.jsonl"))
+    history = _history(study / "trials" / str(row["key"]) / "metrics.jsonl")
     if not history:
         return None
     places = np.unique(np.linspace(0, len(history) - 1, min(len(history), MOST_POINTS)).round().astype(int))
@@ -73,15 +73,13 @@ def _curve(study: Path, row: dict[Any, Any]) -> Curve | None:
     )
 
 
-def _history(path: Path) -> Iterable[tuple[int, float]]:
+def _history(path: Path) -> list[tuple[int, float]]:
+    """Epochs and losses; none if the file is missing or damaged, which costs a curve and not the page."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        row = json.loads(line)
-        if row.get("train/loss") is not None:
-            yield int(row["epoch"]), float(row["train/loss"])
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [(int(row["epoch"]), float(row["train/loss"])) for row in rows if row.get("train/loss") is not None]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def draw_curves(panel: CurvePanel, lambdas: Sequence[float]) -> go.Figure:

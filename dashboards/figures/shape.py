@@ -1,5 +1,7 @@
 """What the cloud of held-out projections looks like: quantiles of its slices, spectrum of its covariance."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ MOST_CELLS: Final = 24
 """Beyond, the rest is left to the files."""
 ARRAYS: Final = "criteria.npz"
 """Of a trial's folder: see `lejepa_core.evaluation.criteria`."""
+DRAWN: Final = ("qq_normal", "qq_envelope", "qq_slices", "projection_spectrum")
+"""What is drawn of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,10 +68,11 @@ def shape_data(study: Path, trials: pd.DataFrame) -> tuple[ShapePanel, ...]:
 
 def _arrays(study: Path, row: dict[Any, Any]) -> dict[str, Floats] | None:
     path = study / "trials" / str(row["key"]) / ARRAYS
-    if not path.is_file():
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            return {name: held[name].astype(np.float64) for name in DRAWN}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name].astype(np.float64) for name in file.files}
 
 
 def _panel(title: str, architecture: str, held: Sequence[tuple[dict[Any, Any], dict[str, Floats]]]) -> ShapePanel:

@@ -2,6 +2,7 @@
 # C cells of one data set, S seeds, L lambdas, N test images
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def _read(path: Path, probe: str) -> pd.Series | None:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
             right = held[probe] == held["label"]
             return pd.Series(right, index=pd.Index(held["index"], name="image"), dtype=bool)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
 

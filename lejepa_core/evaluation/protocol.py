@@ -47,5 +47,5 @@ class Protocol:
     measure: Callable[[Subject], Measured]
     needs_labels: bool = True
     shared: bool = False
-    """Whether the result is a function of the untrained encoder and the images alone, so that the trials of a cell and
-    seed share it."""
+    """Whether the trials of a cell and seed share the result: a function of the untrained backbone, seed, images and
+    their global views, epochs and batch size alone, and not of the objective, its optimiser or the projector."""

@@ -241,13 +241,25 @@ class TrialLedger:
         return [json.loads(line) for line in lines]
 
     def forget(self) -> None:
-        """Drop the result, so that the trial goes on from its checkpoint."""
-        (self.path / "result.json").unlink(missing_ok=True)
+        """Drop the result, so that the trial goes on from its checkpoint.
+
+        Raises:
+            SupersededError: If this attempt may write and a newer one was started.
+        """
         self.forget_measured()
+        (self.path / "result.json").unlink(missing_ok=True)
 
     def forget_measured(self) -> None:
-        """Drop what was measured of an encoder that another one replaces."""
-        for name in ("transfer.json", "measured.json"):
+        """Drop what was measured of an encoder that another one replaces.
+
+        Raises:
+            SupersededError: If this attempt may write and a newer one was started.
+        """
+        if self.attempt:
+            self.require_current()
+        arrays = [f"{name}.npz" for name in self.measured()]
+        # The arrays last: what measured.json tells of is there.
+        for name in ("transfer.json", "measured.json", *arrays):
             (self.path / name).unlink(missing_ok=True)
 
     def forget_failures(self) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +24,12 @@ from lejepa_platform.task import TrialTask
 from lejepa_platform.transfer import load_encoder
 from lejepa_platform.trial import device_of, load_trial_data, training_indices
 
-OF_THE_OBJECTIVE: Final = ("lambda", "regularizer", "slices", "sampler", "knots", "t_max")
-"""Settings of a trial that are of no consequence to an untrained encoder."""
+OF_PRETRAINING_ALONE: Final = (
+    "lambda", "regularizer", "slices", "sampler", "knots", "t_max", "learning_rate", "weight_decay", "warmup",
+    "projector_hidden", "projector_depth", "projector_dim", "pretrained", "weights_revision",
+    "views_global", "views_local", "local_size", "local_scale",
+)  # fmt: skip
+"""Settings of a trial that a shared protocol does not read, see `Protocol.shared`."""
 
 
 def check_protocols(names: Sequence[str], *, labelled: bool) -> None:
@@ -75,7 +80,7 @@ def measure_protocol(task: TrialTask, config: TrialConfig, name: str) -> None:
 
 def _measure(task: TrialTask, config: TrialConfig, protocol: Protocol) -> tuple[Mapping[str, float], bytes]:
     data = load_trial_data(task, config)
-    encoder = build_encoder(config) if protocol.shared else load_encoder(task.ledger, config)
+    encoder = build_encoder(replace(config, pretrained=False)) if protocol.shared else load_encoder(task.ledger, config)
     found = protocol.measure(
         Subject(
             encoder=encoder.to(device_of(task)).eval(),
@@ -103,8 +108,8 @@ def _shared(task: TrialTask, config: TrialConfig, name: str) -> tuple[Mapping[st
 
 
 def _shared_key(config: TrialConfig) -> str:
-    """Identity of an untrained encoder, its images and the schedule: all of a trial but what λ weighs, and λ."""
-    settings = {name: value for name, value in config.flat().items() if name not in OF_THE_OBJECTIVE}
+    """Identity of an untrained backbone, its images and their global views, and how long it is trained."""
+    settings = {name: value for name, value in config.flat().items() if name not in OF_PRETRAINING_ALONE}
     text = json.dumps({"method_version": METHOD_VERSION, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

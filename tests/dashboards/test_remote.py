@@ -1,5 +1,7 @@
 import json
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import pytest
 from trackers import finish, make_store, rows, trial
 
 from dashboards.remote import read_remote
-from dashboards.report import main, write_report
+from dashboards.report import main, run_pages, write_report
 from dashboards.results import Results, read_results
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import StudyError, TrackingError
@@ -132,6 +134,35 @@ def test_a_run_deleted_in_mlflow_is_gone_from_a_warm_table(study: StudyLedger, t
     after = read_remote("demo", uri, cache)
     assert set(before.trials["key"]) - set(after.trials["key"]) == {trial().key}
     assert after.unstarted == before.unstarted + 1
+
+
+def test_a_run_that_was_only_just_made_is_no_trial_yet(study: StudyLedger, tmp_path: Path) -> None:
+    uri, client = default_uri(tmp_path), connect(default_uri(tmp_path))
+    before = read_remote("demo", uri)
+    (experiment,) = (e for e in client.search_experiments() if e.name == "demo")
+    client.create_run(experiment.experiment_id, tags={"role": "trial", "trial_key": "f" * 16, "outcome": "ok"})
+    assert_same(read_remote("demo", uri), before)
+
+
+def test_a_store_made_anew_owes_nothing_to_the_cache(study: StudyLedger, tmp_path: Path) -> None:
+    uri, cache = default_uri(tmp_path), tmp_path / "cache"
+    read_remote("demo", uri, cache)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as store, store:
+        store.execute("DELETE FROM runs")
+        store.execute("UPDATE experiments SET creation_time = creation_time + 1")
+    assert len(read_remote("demo", uri, cache).trials) == 0
+
+
+def test_reports_read_the_tracker_through_one_cache(study: StudyLedger, tmp_path: Path) -> None:
+    write_report(study.path)
+    (file,) = (tmp_path / ".cache" / "mlflow").glob("*.parquet")
+    main(["demo", "--from", "mlflow", "--storage", str(tmp_path)])
+    assert list(file.parent.glob("*.parquet")) == [file]
+
+
+def test_a_page_names_its_tracker_without_credentials() -> None:
+    uri = "http://user:p%40ss@127.0.0.1:9/mlflow?token=secret"
+    assert run_pages("demo", uri) == {"base": "http://127.0.0.1:9/mlflow/", "runs": {}}
 
 
 def test_a_damaged_cache_is_read_again(study: StudyLedger, tmp_path: Path) -> None:

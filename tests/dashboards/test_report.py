@@ -6,10 +6,14 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from dashboards.figures.curves import curves_data
+from dashboards.figures.shape import shape_data
 from dashboards.report import main, write_report
+from dashboards.results import read_results
 from lejepa_platform.errors import StudyError
 
 NASTY = "</script><script>alert(1)</script>"
@@ -74,6 +78,18 @@ def test_the_page_is_whole_escaped_and_loads_nothing(study: Path):
     assert "3 images were skipped" in page.text and "loss was nan" in page.text
     assert json.loads((study / "summary.json").read_text()) == summary
     assert not list(study.glob(".*"))
+
+
+def test_damaged_files_of_a_trial_cost_its_figures_and_not_the_page(study: Path):
+    first, second = sorted((study / "trials").iterdir())[:2]
+    (first / "metrics.jsonl").write_text('{"epoch": 1, "train/loss": 2.0}\n{"epo')
+    (first / "criteria.npz").write_bytes(b"PK")
+    np.savez(second / "criteria.npz", qq_normal=np.zeros(3))
+    trials = read_results(study).trials
+    assert shape_data(study, trials) == ()
+    drawn = {curve.key for panel in curves_data(study, trials) for curve in panel.curves}
+    assert drawn == set(trials["key"]) - {first.name}
+    write_report(study)
 
 
 def test_the_page_answers_in_order(study: Path):

@@ -126,7 +126,7 @@ def test_a_batch_larger_than_the_data_is_refused(data: ImageDataset) -> None:
         run(replace(SETTINGS, batch_size=10_000), data)
 
 
-@pytest.mark.parametrize("architecture", ["resnet10t_w32", "convnextv2_micro_p2"])
+@pytest.mark.parametrize("architecture", ["resnet10t_w32", pytest.param("convnextv2_micro_p2", marks=pytest.mark.slow)])
 def test_two_processes_compute_what_one_does_in_float64(tmp_path: Path, architecture: str) -> None:
     one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float64", "18")[0]
     for part in run_on_ranks("pretrain", 2, tmp_path, architecture, "float64", "18"):
@@ -136,7 +136,7 @@ def test_two_processes_compute_what_one_does_in_float64(tmp_path: Path, architec
 
 
 # A ReLU or max-pool at a near tie turns rounding into 1e-3 of the gradient, in one process as in two; not in these.
-@pytest.mark.parametrize("architecture", ["resnet18", "convnextv2_micro_p2"])
+@pytest.mark.parametrize("architecture", [pytest.param("resnet18", marks=pytest.mark.slow), "convnextv2_micro_p2"])
 def test_two_processes_take_the_first_step_of_one_in_float32(tmp_path: Path, architecture: str) -> None:
     one = run_on_ranks("pretrain", 1, tmp_path, architecture, "float32", "all")[0]
     part = run_on_ranks("pretrain", 2, tmp_path, architecture, "float32", "all")[0]

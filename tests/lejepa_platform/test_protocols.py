@@ -18,12 +18,14 @@ from lejepa_core.evaluation.protocol import Measured, Protocol, Subject
 from lejepa_core.evaluation.protocols import PROTOCOLS
 from lejepa_platform import protocols
 from lejepa_platform.config import StudyConfig, TrialConfig
+from lejepa_platform.errors import SupersededError
+from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.protocols import check_protocols, wanted_of
+from lejepa_platform.protocols import check_protocols, measure_protocol, wanted_of
 from lejepa_platform.run import run_task
 from lejepa_platform.search import LackingPlanner, make_planner
-from lejepa_platform.study import open_study
+from lejepa_platform.study import Execution, open_study
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking.record import Record, Stamp
 
@@ -34,6 +36,11 @@ def again(task: TrialTask, wanted: Mapping[str, int]) -> TrialTask:
     """Another attempt at the same trial."""
     attempt = StudyLedger(Path(task.study)).trial(task.ledger.key).begin(TrialConfig.from_flat(task.config)).attempt
     return replace(task, attempt=attempt, protocols=dict(wanted))
+
+
+def reader(task: TrialTask) -> TrialLedger:
+    """The trial's ledger, for no attempt in particular."""
+    return StudyLedger(Path(task.study)).trial(task.ledger.key)
 
 
 def trained(ledger: TrialLedger) -> dict[str, int]:
@@ -66,7 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> TrialTask:
 def task(finished: TrialTask) -> Iterator[TrialTask]:
     """The same; what is measured is forgotten afterwards."""
     yield finished
-    finished.ledger.forget_measured()
+    reader(finished).forget_measured()
 
 
 @pytest.fixture
@@ -149,7 +156,11 @@ def test_what_trials_share_is_measured_once_and_of_the_untrained_encoder(
         return weight(subject)
 
     known["weight"] = Protocol(about="", version=1, measure=count, shared=True)
-    tasks = [replace(stripes_task(tmp_path, lambda_=lambda_), protocols={"weight": 1}) for lambda_ in (0.02, 0.2)]
+    trials: tuple[dict[str, Any], ...] = (
+        {"lambda_": 0.02},
+        {"lambda_": 0.2, "learning_rate": 1e-3, "projector_dim": 4},
+    )
+    tasks = [replace(stripes_task(tmp_path, **changes), protocols={"weight": 1}) for changes in trials]
     for task in tasks:
         run_task(task)
     assert len(seen) == 1
@@ -160,6 +171,17 @@ def test_what_trials_share_is_measured_once_and_of_the_untrained_encoder(
     other = replace(stripes_task(tmp_path, seed=3), protocols={"weight": 1})
     run_task(other)
     assert len(seen) == 2
+
+
+def test_what_trials_share_needs_no_weights_of_the_hub(tmp_path: Path, known: dict[str, Protocol]) -> None:
+    known["weight"] = Protocol(about="", version=1, measure=weight, shared=True)
+    task = replace(stripes_task(tmp_path, pretrained=True), protocols={"weight": 1})
+    config = TrialConfig.from_flat(task.config)
+    measure_protocol(task, config, "weight")
+    untrained = sum(
+        float(p.double().sum().item()) for p in build_encoder(replace(config, pretrained=False)).parameters()
+    )
+    assert task.ledger.measured()["weight"]["metrics"] == {"check/weight": pytest.approx(untrained)}
 
 
 def test_a_damaged_projector_is_named(task: TrialTask) -> None:
@@ -181,8 +203,14 @@ def test_a_trial_that_left_no_encoder_lacks_nothing(tmp_path: Path) -> None:
 
 def test_a_trial_that_is_trained_again_is_measured_again(task: TrialTask) -> None:
     run_task(again(task, CRITERIA))
-    task.ledger.forget()
-    assert task.ledger.measured() == {}
+    with pytest.raises(SupersededError):
+        task.ledger.forget()
+    assert task.ledger.finished() and task.ledger.measured()
+    result = (task.ledger.path / "result.json").read_bytes()
+    reader(task).forget()
+    assert not task.ledger.finished() and task.ledger.measured() == {}
+    assert not (task.ledger.path / "criteria.npz").exists()
+    (task.ledger.path / "result.json").write_bytes(result)
 
 
 @pytest.mark.parametrize(("seed", "outcome"), [(faults.KILLED, "oom"), (faults.HUNG, "timeout")])
@@ -256,6 +284,33 @@ def test_measuring_alone_trains_nothing(tmp_path: Path) -> None:
     ledger.trial(last.key).begin(last)
     planner = LackingPlanner(STUDY, ledger)
     assert (planner.total, planner.next(), planner.next(), planner.exhausted) == (1, first, None, True)
+
+
+def test_evaluate_measures_what_is_lacking_and_says_how_much_there_is(
+    task: TrialTask, known: dict[str, Protocol], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known |= {
+        name: Protocol(about="", version=1, measure=measure)
+        for name, measure in (("weight", weight), ("broken", broken))
+    }
+    study = StudyLedger(Path(task.study))
+    study.save(study_with(protocols=("weight",)), sources={}, planned=[])
+    before = trained(task.ledger)
+
+    def in_this_process(config: StudyConfig, execution: Execution, *, notes: list[str], train: bool) -> None:
+        assert (execution.storage, notes, train) == (study.path.parent, [], False)
+        with pytest.raises(ValueError):
+            run_task(again(task, wanted_of(config).protocols))
+
+    monkeypatch.setattr("lejepa_platform.study.run_study", in_this_process)
+    assert Evaluate(study=task.study, protocols=("broken",)).run() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "criteria: 1 encoders measured",
+        "weight: 1 encoders measured",
+        "broken: 0 encoders measured, 1 failed (ValueError: no good)",
+        f"lejepa report study --storage {study.path.parent} shows it",
+    ]
+    assert trained(task.ledger) == before
 
 
 def test_metrics_become_columns_and_failures_notes(task: TrialTask, known: dict[str, Protocol]) -> None:

@@ -79,7 +79,7 @@ def stripes(folder: Path) -> Iterator[str]:
     ledger = begin(folder).ledger
     before = ledger.transfer()
     yield f"folder:{write_folder(folder / 'stripes', per_class=20)}"
-    ledger.forget_measured()
+    begin(folder).ledger.forget_measured()
     for name, entry in before.items():
         begin(folder).ledger.write_transfer(name, TransferResult(**entry))
 

@@ -126,6 +126,7 @@ def test_killed_at_three_moments_it_ends_as_if_nothing_had_happened(
     assert histories(storage) == histories(finished)
 
 
+@pytest.mark.slow
 def test_a_half_done_trial_continues_from_its_checkpoint(tmp_path: Path, images: Path) -> None:
     storage = tmp_path / "studies"
     process = start(storage, images, "--epochs", "200", "--lambdas", "0.1", "--architectures", "resnet10t_w32")
@@ -151,6 +152,7 @@ def test_a_truncated_image_is_named_skipped_and_reported(finished: Path) -> None
     assert "stripes_1/7.png" in (finished / "s" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result_with_a_reason(tmp_path: Path, images: Path) -> None:
     storage = tmp_path / "studies"
     _, err = run(storage, images, "--learning-rates", "1e25", "--architectures", "resnet10t_w32", "--lambdas", "0.1")
@@ -167,7 +169,7 @@ def test_divergence_is_a_result_with_a_reason(tmp_path: Path, images: Path) -> N
 def test_unlabelled_images_are_pretrained_on_and_not_probed(tmp_path: Path) -> None:
     images = write_folder(tmp_path / "plain", classes=1, per_class=60)
     storage = tmp_path / "studies"
-    run(storage, images, "--unlabelled", "--epochs", "2", "--architectures", "resnet10t_w32")
+    run(storage, images, "--unlabelled", "--epochs", "1", "--architectures", "resnet10t_w32", "--lambdas", "0.1")
     for result in results(storage).values():
         assert result["outcome"] == "ok", result
         assert not [name for name in result["metrics"] if "top1" in name or "chance" in name]
@@ -216,6 +218,7 @@ def test_faults_end_their_own_trial_only(tmp_path: Path, monkeypatch: pytest.Mon
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_study_whose_time_is_up_says_so_and_the_same_command_goes_on(tmp_path: Path, images: Path) -> None:
     storage = tmp_path / "studies"
     _, err = run(storage, images, "--max-hours", "0.0003")

@@ -32,9 +32,16 @@ class MirroredTrial:
     how many of them are done, and `transfer`, as `transfer.json` but without its metrics, which are in `metrics`."""
 
 
-def cache_path(folder: Path, uri: str, experiment_id: str) -> Path:
-    """The file of one study of one tracker; the name tells nothing of an address that may hold a password."""
-    identity = hashlib.sha256(f"{_FORMAT} {uri} {experiment_id}".encode()).hexdigest()[:16]
+def cache_path(folder: Path, uri: str, experiment_id: str, created: int | None) -> Path:
+    """The file of one study of one tracker; the name tells nothing of an address that may hold a password.
+
+    Args:
+        folder: Of all such files.
+        uri: The tracker.
+        experiment_id: Of the study.
+        created: When the experiment was made, in milliseconds: a tracker made anew gives the same ids again.
+    """
+    identity = hashlib.sha256(f"{_FORMAT} {uri} {experiment_id} {created}".encode()).hexdigest()[:16]
     return folder / f"{identity}.parquet"
 
 

@@ -36,7 +36,8 @@ PAGE: Final = 1000
 _METRICS_PER_BATCH: Final = 800
 """MLflow takes 1000 metrics, parameters and tags in all at once."""
 _PARENT = "mlflow.parentRunId"
-_STAMP = "mirrored"
+STAMP: Final = "mirrored"
+"""Tag of a trial's run: how much of the trial it holds, written last."""
 MIRRORED_AT: Final = "mirrored_at"
 """Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
 _KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
@@ -235,7 +236,7 @@ class Mirror:
         if stamp != held:
             # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
             index.newest = max(index.newest, int(time.time()))
-            tags = {**record.tags(), _STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
+            tags = {**record.tags(), STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
             params = {name: text for name, text in record.params().items() if name not in run.params}
             _log(client, run.run_id, record.points(held), params, tags)
             run.stamp, run.params = stamp, run.params | params.keys()
@@ -257,7 +258,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 run.info.status,
                 {name: tags[name] for name in _KEPT if name in tags},
                 frozenset(run.data.params),
-                Stamp.parse(tags.get(_STAMP, "")),
+                Stamp.parse(tags.get(STAMP, "")),
             )
         token = page.token
         if not token:

@@ -20,7 +20,7 @@ from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.tracking.address import check_tracking, masked, reason
 from lejepa_platform.tracking.cache import Held, MirroredTrial, cache_path, load_trials, save_trials
 from lejepa_platform.tracking.client import connect
-from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE
+from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE, STAMP
 from lejepa_platform.tracking.record import NOT_FINAL, Stamp
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _read(client: Any, name: str, uri: str, cache: Path | None) -> MirroredStudy
         known = " ".join(sorted(_study_names(client))[:20]) or "none"
         raise StudyError(f"the tracker {masked(uri)} holds no study {name!r}; it holds: {known}")
     identity = str(experiment.experiment_id)
-    path = cache_path(cache, uri, identity) if cache else None
+    path = cache_path(cache, uri, identity, experiment.creation_time) if cache else None
     trials = _trials(client, identity, path)
     return MirroredStudy(document=_document(client, identity), experiment_id=identity, trials=trials)
 
@@ -134,6 +134,9 @@ def _changed(client: Any, experiment_id: str, held: Held, now: int) -> Iterator[
     filters = [f"tags.{MIRRORED_AT} LIKE '{prefix}%'" for prefix in since] or [_TRIALS]
     for text in filters:
         for run in _pages(client, experiment_id, text):
+            if Stamp.parse(run.data.tags.get(STAMP, "")) is None:
+                # Made a moment ago: parameters, metrics and the stamp come together, and later.
+                continue
             at = int(run.data.tags.get(MIRRORED_AT, 0))
             known = held.trials.get(run.info.run_id)
             if known is not None and known.mirrored_at == at < held.since:
@@ -175,7 +178,7 @@ def _pages(client: Any, experiment_id: str, text: str, *view: Any) -> Iterator[A
 
 def trial_document(params: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str]) -> Flat:
     """What `MirroredTrial.document` holds, from a run's parameters, last metrics and tags."""
-    outcome, stamp = tags.get("outcome"), Stamp.parse(tags.get("mirrored", ""))
+    outcome, stamp = tags.get("outcome"), Stamp.parse(tags.get(STAMP, ""))
     passing = set(tags.get(NOT_FINAL, "").split(","))
     final = {k: v for k, v in metrics.items() if not k.startswith(_OWN) and k not in passing}
     held = [json.loads(text) for name, text in tags.items() if name.startswith("transfer/")]

@@ -26,7 +26,7 @@ SETTINGS = PretrainSettings(
     architecture="resnet10t_w32", lambda_=0.05, learning_rate=2e-3, weight_decay=1e-2, epochs=1, batch_size=64,
     image_size=32, views_global=2, views_local=0, projector_hidden=32, projector_dim=16, slices=32,
 )  # fmt: skip
-BUNDLED = pytest.mark.parametrize("name", ["digits", "patches"])
+BUNDLED = pytest.mark.parametrize("name", ["digits", pytest.param("patches", marks=pytest.mark.slow)])
 
 
 @pytest.fixture(scope="module")

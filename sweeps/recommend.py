@@ -151,8 +151,8 @@ def _show(ledger: StudyLedger, execution: Execution, *, as_json: bool) -> int:
         else:
             print("", *advice_words(advice), "", f"report   {page}", sep="\n")
         return 0 if advice["choice"] else 1
-    print(f"error: no trial came to a usable end, one was wanted to judge; see {page}, and raise --budget or delete "
-          f"{ledger.path} to begin again", file=sys.stderr)  # fmt: skip
+    print(f"error: no trial came to a usable end, at least one was wanted; see {page} for the reasons, and run the "
+          "same command again if the time was up", file=sys.stderr)  # fmt: skip
     return 1
 
 

@@ -22,7 +22,7 @@ class Budget:
         Args:
             seconds: From now; None = for ever.
             finished: Contents of the result.json files of earlier runs: what is left to do for these is to measure.
-            expected: Architecture -> seconds that a trial takes, for cells that have not been run.
+            expected: Architecture -> seconds that a trial is thought to take, to infer one from another.
         """
         self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         self._expected = expected or {}
@@ -44,8 +44,8 @@ class Budget:
     def allows(self, trial: TrialConfig) -> bool:
         """Whether a trial would end in time.
 
-        Judged by the longest of its cell; while it has none by what was expected of its architecture, or else by the
-        longest of all cells.
+        Judged by the longest of its cell; while it has none by the longest of all cells, scaled by what is expected of
+        their architectures.
         """
         self.exhausted = self.exhausted or self._duration(self._kind(trial)) > self.left
         return not self.exhausted
@@ -66,9 +66,13 @@ class Budget:
         self._longest[kind] = max(self._longest.get(kind, 0.0), seconds)
 
     def _duration(self, kind: Kind) -> float:
-        architecture, _, measures = kind
+        """Nothing while nothing has been run: better one trial that ends too late than none."""
         if kind in self._longest:
             return self._longest[kind]
-        if not measures and architecture in self._expected:
-            return self._expected[architecture]
-        return max((took for other, took in self._longest.items() if other[2] is measures), default=0.0)
+        alike = [(other, took) for other, took in self._longest.items() if other[2] is kind[2]]
+        return max((took * self._ratio(kind[0], other[0]) for other, took in alike), default=0.0)
+
+    def _ratio(self, architecture: str, other: str) -> float:
+        """How much longer than another an architecture is expected to take; a busy machine slows both."""
+        known = architecture in self._expected and other in self._expected
+        return self._expected[architecture] / self._expected[other] if known else 1.0

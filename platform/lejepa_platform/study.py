@@ -70,7 +70,7 @@ class Execution:
     max_seconds: float | None = None
     """Seconds that the study may take; trials that would end later are left for another run."""
     expected_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Architecture -> seconds that a trial takes, where that is known beforehand; for `max_seconds`."""
+    """Architecture -> seconds that a trial is thought to take, where that is known; for `max_seconds`."""
     checkpoint_seconds: float = 5.0
     """Least time between a trial's checkpoints."""
     retry_failed: bool = False

@@ -72,13 +72,15 @@ def test_what_measuring_took_says_nothing_of_training() -> None:
     assert not budget.allows(FIRST)
 
 
-@pytest.mark.parametrize(("expected", "allowed"), [(50.0, True), (70.0, False)])
-def test_a_cell_that_was_never_run_takes_what_its_architecture_was_measured_to_take(
-    expected: float, allowed: bool
-) -> None:
-    assert Budget(60.0, expected={ARCHITECTURE: expected}).allows(FIRST) is allowed
-    took = Budget(60.0, finished=[result(55.0)], expected={ARCHITECTURE: expected})
-    assert took.allows(AGAIN)
+@pytest.mark.parametrize(("ratio", "allowed"), [(0.5, True), (1.0, True), (2.0, False)])
+def test_a_cell_that_was_never_run_is_inferred_from_another(ratio: float, allowed: bool) -> None:
+    other = next(trial for trial in STUDY.grid() if trial.architecture != ARCHITECTURE)
+    expected = {ARCHITECTURE: 10.0, other.architecture: 10.0 * ratio}
+    assert Budget(60.0, finished=[result(40.0)], expected=expected).allows(other) is allowed
+
+
+def test_whatever_is_expected_something_begins() -> None:
+    assert Budget(60.0, expected={ARCHITECTURE: 100.0}).allows(FIRST)
 
 
 def test_the_time_left_shrinks() -> None:

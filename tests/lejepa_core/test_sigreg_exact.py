@@ -108,7 +108,7 @@ def test_value_keeps_its_digits_in_one_dimension(kernel: Kernel, dtype: torch.dt
         assert abs(value - expected) <= 1e-6 * max(expected, sigreg.floor)
 
 
-@pytest.mark.parametrize("kernel", ["native", "eager", "compiled"])
+@pytest.mark.parametrize("kernel", ["native", "eager", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_value_keeps_its_digits_in_a_large_batch(kernel: Kernel) -> None:
     z, sigreg = normal(2**16, 8), SIGReg(slices=16, kernel=kernel)
     assert ours(z, sigreg, 3)[0] == pytest.approx(plain(z, sigreg, 3)[0], rel=1e-6)

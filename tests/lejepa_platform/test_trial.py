@@ -47,6 +47,7 @@ def test_samples_are_of_all_ranks_and_ranks_those_that_trained(tmp_path: Path) -
     assert other is None
 
 
+@pytest.mark.slow
 def test_ranks_wait_for_floors_longer_than_for_each_other(tmp_path: Path) -> None:
     source = f"folder:{write_folder(tmp_path / 'stripes', per_class=20)}"
     data = load_dataset(source, image_size=32, cache_dir=tmp_path / "cache")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import faults
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from studies import results, run, start, wait_for
 from toys import STUDY, write_folder
@@ -24,21 +25,36 @@ OBJECTIVE = [f"objective/{name}" for name in ("samples", "dims", "views", "knots
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of images, one of which is cut short."""
-    folder = write_folder(tmp_path_factory.mktemp("images") / "stripes")
-    victim = folder / "stripes_1" / "7.png"
-    victim.write_bytes(victim.read_bytes()[:300])
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-study"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
-    """The storage of a study that nothing disturbed."""
-    storage = tmp_path_factory.mktemp("storage") / "studies"
-    out, err = run(storage, images)
-    storage.parent.joinpath("out").write_text(out)
-    storage.parent.joinpath("err").write_text(err)
+def images(shared: Path) -> Path:
+    """Three classes of images, one of which is cut short."""
+    folder = shared / "stripes"
+    with FileLock(shared / "images.lock"):
+        if not folder.exists():
+            written = write_folder(shared / "writing" / "stripes")
+            victim = written / "stripes_1" / "7.png"
+            victim.write_bytes(victim.read_bytes()[:300])
+            written.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(shared: Path, images: Path) -> Path:
+    """The storage of a study that nothing disturbed; tests leave its trials alone."""
+    storage = shared / "studies"
+    with FileLock(shared / "studies.lock"):
+        if not (shared / "err").exists():
+            out, err = run(storage, images)
+            (shared / "out").write_text(out)
+            (shared / "err").write_text(err)
     return storage
 
 
@@ -200,6 +216,7 @@ def test_a_study_searched_by_tpe_spends_its_trials(tmp_path: Path, images: Path)
     assert all(0.01 <= value <= 0.5 for value in lambdas)
 
 
+@pytest.mark.slow
 def test_faults_end_their_own_trial_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(faults.__file__).parent))
     config = replace(

@@ -29,6 +29,7 @@ def summary(storage: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_finished_study_gains_other_sets_and_keeps_its_encoders(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,6 +207,7 @@ def test_two_workers_share_a_trial_on_ray_train(tmp_path: Path, images: Path, fi
     assert result["metrics"]["test/linear_top1"] == pytest.approx(alone["metrics"]["test/linear_top1"], abs=0.35)
 
 
+@pytest.mark.slow
 def test_a_study_searched_by_tpe_spends_its_trials(tmp_path: Path, images: Path) -> None:
     storage = tmp_path / "studies"
     arguments = ["--search", "tpe", "--trials", "3", "--epochs", "1", "--architectures", "resnet10t_w32"]

@@ -95,6 +95,7 @@ def test_a_set_that_cannot_be_streamed_contradicts_no_flag(
     assert "folder:stripes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_streamed_folders_and_sets_of_the_hub_are_trained_on_and_evaluated_on(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

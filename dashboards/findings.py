@@ -20,13 +20,12 @@ from dashboards.statistics.regret import Grid, make_grid, observe
 from dashboards.statistics.scores import Interval, at_best_settings, labelled, score
 from dashboards.statistics.selection import Selection, select
 from dashboards.statistics.selection_best import Best, best_criterion
+from dashboards.statistics.selection_families import PAPER_LAMBDA
 from dashboards.statistics.stability import NO_IMAGES, Difference, Estimate, Stability, differences, nearest, stability
 from dashboards.statistics.variance import Variance, variance_shares
 from dashboards.statistics.windows import cell_windows, lost_to_chosen
 
 Json = dict[str, Any]
-PAPER_LAMBDA: Final = 0.05
-"""The paper's default."""
 WINDOW_EPS: Final = 0.01
 """Accuracy: of the windows that are drawn."""
 LARGE: Final = 2000

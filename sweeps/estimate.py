@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from lejepa_core.architectures import find_architecture
 from lejepa_platform.config import StudyConfig
+from lejepa_platform.execution import Execution
 from lejepa_platform.progress import duration
-from lejepa_platform.study import Execution
 from sweeps.planning import Plan
 
 PROBE_MS_PER_IMAGE = 2.0

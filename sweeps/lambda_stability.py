@@ -24,11 +24,13 @@ from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search, union
 from lejepa_platform.errors import StudyError, TrackingError
+from lejepa_platform.execution import Execution
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
+from lejepa_platform.placement import concurrent_trials, resources_here
 from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import Execution, concurrent_trials, open_study, resources_here, run_study, stored_config
+from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from

@@ -28,17 +28,11 @@ from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import METHOD_VERSION
+from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.placement import concurrent_trials, resources_here, with_decoders
 from lejepa_platform.storage import require_writable
-from lejepa_platform.study import (
-    Execution,
-    concurrent_trials,
-    open_study,
-    resources_here,
-    run_study,
-    stored_config,
-    with_decoders,
-)
+from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import check_tracking, tracking_uri
 from sweeps.pacing import Cost, Shape, fit, measure_cost
 from sweeps.planning import DataSettings, absolute, check_recipe, load_images, optimisers, resolve

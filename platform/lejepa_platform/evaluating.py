@@ -35,8 +35,9 @@ class Evaluate:
         """Measure, and say how much of it is there now."""
         # Here, not at the top: the other commands start without Ray and torch.
         from lejepa_platform.config import union
+        from lejepa_platform.execution import Execution
         from lejepa_platform.protocols import check_protocols, wanted_of
-        from lejepa_platform.study import Execution, run_study, stored_config
+        from lejepa_platform.study import run_study, stored_config
         from lejepa_platform.tracking import tracking_uri
 
         ledger = StudyLedger.find(self.study, self.storage)

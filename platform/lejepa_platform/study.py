@@ -1,117 +1,30 @@
 """Drives a study: ledger, Ray, tracker and live table, from the first trial to the last."""
 
 import logging
-import math
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import ray
-import torch
 from ray import tune
-from ray._private.utils import get_num_cpus
 
-from lejepa_core.datasets import default_data_root
-from lejepa_core.errors import SettingError
-from lejepa_core.settings import Stream
 from lejepa_platform.budget import Budget
-from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, Flat, StudyConfig, TrialConfig, union
-from lejepa_platform.errors import ClusterError, StudyError
-from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement, record_failure
+from lejepa_platform.cluster import ray_session
+from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, StudyConfig, TrialConfig, union
+from lejepa_platform.errors import StudyError
+from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.placement import concurrent_trials, with_decoders
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
 from lejepa_platform.search import LackingPlanner, Planner, StudySearcher, make_planner
-from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking import Tracker
+from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
 LOG = logging.getLogger("lejepa")
-TRIAL_RESTARTS = 3
-"""How often Ray starts a trial again whose actor was lost with its node."""
 LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
 """Seconds that the tracker may take to write what it lacks, behind the deadline and before it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Execution:
-    """How and where a study runs; nothing here changes a result."""
-
-    storage: Path
-    """Folder of all studies, the data cache and the default tracking store."""
-    sources: Mapping[str, str]
-    """Data set name, of those to evaluate on as well -> where its images are, as `load_dataset` takes it."""
-    tracking_uri: str
-    """MLflow tracking store."""
-    data_root: Path | None = None
-    """Folder of downloaded data sets."""
-    streams: Mapping[str, Stream] = field(default_factory=dict)
-    """Data set name, of those to evaluate on as well -> "always" if its images are decoded each time they are wanted,
-    "never" if they were decoded beforehand. A study keeps to it: the two have different fingerprints."""
-    data_workers: int = 2
-    """Processes that decode a streamed data set, for each process of a trial."""
-    executor: Executor = "auto"
-    """inline, ray_train, or auto: inline for one worker per trial."""
-    workers: int = 1
-    """Processes per trial."""
-    threads: int = 1
-    """CPU threads per process; the same number again makes a rerun bit for bit."""
-    gpus: float = 0.0
-    """GPUs per process."""
-    max_concurrent: int | None = None
-    """Trials at once; None = as many as the cluster holds."""
-    address: str | None = None
-    """Ray cluster; None = this machine."""
-    time_limit: float | None = None
-    """Seconds that an inline trial may take."""
-    max_seconds: float | None = None
-    """Seconds that the study may take; trials that would end later are left for another run."""
-    expected_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Architecture -> seconds that a trial is thought to take, where that is known; for `max_seconds`."""
-    checkpoint_seconds: float = 5.0
-    """Least time between a trial's checkpoints."""
-    retry_failed: bool = False
-    """Run trials again that ended in oom, timeout or error."""
-    trial_function: str = TRIAL_FUNCTION
-    """module:function that runs a `TrialTask`."""
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing, and what an executor cannot do."""
-        for name in ("workers", "threads", "max_concurrent", "time_limit", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
-        if not 0 <= self.gpus < math.inf:
-            raise SettingError(f"gpus per worker = {self.gpus:g} came, 0 or more was wanted")
-        if self.executor == "inline" and self.workers > 1:
-            raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
-        if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):
-            raise SettingError("a time limit came with ray_train, which has none; leave out --trial-timeout")
-
-    @property
-    def _automatic(self) -> Literal["inline", "ray_train"]:
-        return "inline" if self.workers == 1 else "ray_train"
-
-    @property
-    def cache(self) -> Path:
-        """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
-        return self.storage / ".cache"
-
-    def placement(self, scratch: Path) -> Placement:
-        """What one trial takes of the cluster."""
-        return Placement(
-            executor=self._automatic if self.executor == "auto" else self.executor,
-            workers=self.workers,
-            threads=self.threads,
-            decoders=self.data_workers if "always" in self.streams.values() else 0,
-            gpus=self.gpus,
-            time_limit=self.time_limit,
-            scratch=str(scratch),
-            trial_function=self.trial_function,
-        )
 
 
 def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
@@ -235,11 +148,11 @@ def _drive(
 ) -> None:
     scratch = ledger.path / ".ray"
     shutil.rmtree(scratch, ignore_errors=True)
-    with _ray(execution.address):
+    with ray_session(execution.address):
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         placement = with_decoders(execution.placement(scratch / "train"), machines)
         concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
-        watch = _Watch(config, ledger, execution, tracker, progress)
+        watch = Watch(config, ledger, execution, tracker, progress)
         searcher = StudySearcher(planner, watch.begin, watch.ended, budget)
         tuner = tune.Tuner(
             placement.trainable(),
@@ -255,124 +168,3 @@ def _drive(
         )
         tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
-
-
-class _Watch:
-    """What happens in the driver when a trial starts and when it ends."""
-
-    def __init__(
-        self, config: StudyConfig, ledger: StudyLedger, execution: Execution, tracker: Tracker, progress: Progress
-    ) -> None:
-        self._config, self._ledger, self._execution = config, ledger, execution
-        self._tracker, self._progress = tracker, progress
-        self._wanted = wanted_of(config)
-        self._tasks: dict[str, TrialTask] = {}
-
-    def begin(self, config: TrialConfig) -> str:
-        """Start an attempt; returns its task."""
-        execution = self._execution
-        trial = self._ledger.trial(config.key).begin(config)
-        task = TrialTask(
-            config=config.flat(),
-            study=str(self._ledger.path.resolve()),
-            attempt=trial.attempt,
-            source=execution.sources[config.dataset],
-            cache=str(execution.cache.resolve()),
-            # Said even where it is the default: a trial has another working directory.
-            data_root=str((execution.data_root or default_data_root()).resolve()),
-            labelled=self._config.labelled,
-            streams=dict(execution.streams),
-            data_workers=execution.data_workers,
-            threads=execution.threads,
-            gpus=execution.gpus,
-            checkpoint_seconds=execution.checkpoint_seconds,
-            protocols=dict(self._wanted.protocols),
-            evaluate_on=dict(self._wanted.evaluate_on),
-            target_sources={name: execution.sources[name] for name in self._config.evaluate_on},
-        )
-        self._tasks[config.key] = task
-        self._progress.started(config.key, task.config)
-        self._tracker.touch(config.key)
-        return task.to_json()
-
-    def ended(self, key: str, lost: bool) -> Flat:
-        """Take note of an ending; a trial that Ray lost gets a result that says so."""
-        task = self._tasks.pop(key)
-        if not task.done:
-            times = f"Ray lost the trial's actor {TRIAL_RESTARTS + 1} times"
-            record_failure(task, "error", times if lost else "the trial ended without a result", 0.0)
-        result = task.ledger.result()
-        assert result is not None
-        self._progress.ended(result)
-        self._tracker.touch(key)
-        return result
-
-
-def concurrent_trials(placement: Placement, cluster: Mapping[str, float], wanted: int | None) -> int:
-    """How many trials run at once: Tune does not reserve what Ray Train's workers take, so this is the arithmetic.
-
-    Raises:
-        ClusterError: If not even one fits.
-    """
-    needs = {"CPU": float(placement.workers * placement.cpus), "GPU": placement.workers * placement.gpus}
-    for name, need in needs.items():
-        have = cluster.get(name, 0.0)
-        if need > have:
-            raise ClusterError(
-                f"a trial of {placement.workers} workers needs {need:g} {name}s, the cluster has {have:g}; "
-                "lower --workers-per-trial or --gpus-per-worker"
-            )
-    if not placement.gpus and cluster.get("GPU"):
-        LOG.warning("the cluster has GPUs and no trial uses them; say --gpus-per-worker 1, or a fraction")
-    fitting = min(int(cluster.get(name, 0.0) / need + 1e-9) for name, need in needs.items() if need)
-    return min(fitting, wanted) if wanted else fitting
-
-
-def with_decoders(placement: Placement, machines: Sequence[Mapping[str, float]]) -> Placement:
-    """Let decoding processes count as CPUs, as far as one trial still fits: a small machine is busy, not refused.
-
-    Args:
-        placement: What one trial would like.
-        machines: Resources of each.
-
-    Returns:
-        What it gets; as many processes decode as before.
-    """
-    for decoders in range(placement.decoders, 0, -1):
-        fewer = replace(placement, decoders=decoders)
-        if sum(int(machine.get("CPU", 0.0) // fewer.cpus) for machine in machines) >= placement.workers:
-            return fewer
-    return replace(placement, decoders=0)
-
-
-def resources_here() -> dict[str, float]:
-    """What Ray would find on this machine: its CPUs, as far as this process may use them, and its GPUs."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else math.inf
-    cpus = min(get_num_cpus(override_docker_cpu_warning=True), allowed)
-    return {"CPU": float(max(1, cpus)), "GPU": float(torch.cuda.device_count())}
-
-
-@contextmanager
-def _ray(address: str | None) -> Iterator[None]:
-    """A Ray session, on this machine or on a cluster, as quiet as it can be."""
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
-    # Tune's own snapshots are never read back.
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "3600")
-    # Ray's memory monitor would kill the actor, or its neighbour's, where the kernel kills the trial alone.
-    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    # Ray writes its token with the default rights; nobody else may enter its folder.
-    home = Path.home() / ".ray"
-    home.mkdir(mode=0o700, exist_ok=True)
-    home.chmod(0o700)
-    options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:
-        raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -18,7 +18,7 @@ from lejepa_platform.child import is_out_of_memory
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger
-from lejepa_platform.study import concurrent_trials, with_decoders
+from lejepa_platform.placement import concurrent_trials, with_decoders
 from lejepa_platform.task import TrialTask
 
 TESTS = Path(__file__).parents[1]

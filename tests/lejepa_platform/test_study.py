@@ -9,9 +9,11 @@ from toys import STUDY
 
 from lejepa_core.errors import SettingError
 from lejepa_platform.errors import StudyError
+from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger
-from lejepa_platform.study import Execution, _Watch, open_study
+from lejepa_platform.study import open_study
 from lejepa_platform.task import TrialTask
+from lejepa_platform.watch import Watch
 
 CHANGED = replace(STUDY, fingerprints={**STUDY.fingerprints, "folder:cats": "c" * 16})
 
@@ -24,7 +26,7 @@ def test_a_trial_is_told_the_whole_path_of_the_data_root(
     monkeypatch.chdir(tmp_path)
     sources = {name: name for name in STUDY.datasets}
     execution = Execution(storage=tmp_path, sources=sources, tracking_uri="", data_root=given)
-    watch = _Watch(STUDY, StudyLedger.at(tmp_path, "s"), execution, Mock(), Mock())
+    watch = Watch(STUDY, StudyLedger.at(tmp_path, "s"), execution, Mock(), Mock())
     task = TrialTask.from_json(watch.begin(STUDY.grid()[0]))
     assert task.data_root == str(tmp_path / "data")
 

@@ -10,8 +10,9 @@ from PIL import Image
 from toys import write_folder
 
 from lejepa_platform.config import StudyConfig
+from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger
-from lejepa_platform.study import Execution, resources_here
+from lejepa_platform.placement import resources_here
 from sweeps import recommend
 from sweeps.pacing import CROWDED, Cost
 

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from studies import results, run, start, wait_for
 from toys import STUDY, write_folder
 
-from lejepa_platform.study import Execution, run_study
+from lejepa_platform.execution import Execution
+from lejepa_platform.study import run_study
 from lejepa_platform.tracking import default_uri
 
 METRICS = {

@@ -1,0 +1,89 @@
+"""How and where a study runs: everything that changes no result."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lejepa_core.errors import SettingError
+from lejepa_core.settings import Stream
+from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Execution:
+    """How and where a study runs; nothing here changes a result."""
+
+    storage: Path
+    """Folder of all studies, the data cache and the default tracking store."""
+    sources: Mapping[str, str]
+    """Data set name, of those to evaluate on as well -> where its images are, as `load_dataset` takes it."""
+    tracking_uri: str
+    """MLflow tracking store."""
+    data_root: Path | None = None
+    """Folder of downloaded data sets."""
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+    """Data set name, of those to evaluate on as well -> "always" if its images are decoded each time they are wanted,
+    "never" if they were decoded beforehand. A study keeps to it: the two have different fingerprints."""
+    data_workers: int = 2
+    """Processes that decode a streamed data set, for each process of a trial."""
+    executor: Executor = "auto"
+    """inline, ray_train, or auto: inline for one worker per trial."""
+    workers: int = 1
+    """Processes per trial."""
+    threads: int = 1
+    """CPU threads per process; the same number again makes a rerun bit for bit."""
+    gpus: float = 0.0
+    """GPUs per process."""
+    max_concurrent: int | None = None
+    """Trials at once; None = as many as the cluster holds."""
+    address: str | None = None
+    """Ray cluster; None = this machine."""
+    time_limit: float | None = None
+    """Seconds that an inline trial may take."""
+    max_seconds: float | None = None
+    """Seconds that the study may take; trials that would end later are left for another run."""
+    expected_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Architecture -> seconds that a trial is thought to take, where that is known; for `max_seconds`."""
+    checkpoint_seconds: float = 5.0
+    """Least time between a trial's checkpoints."""
+    retry_failed: bool = False
+    """Run trials again that ended in oom, timeout or error."""
+    trial_function: str = TRIAL_FUNCTION
+    """module:function that runs a `TrialTask`."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing, and what an executor cannot do."""
+        for name in ("workers", "threads", "max_concurrent", "time_limit", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
+        if not 0 <= self.gpus < math.inf:
+            raise SettingError(f"gpus per worker = {self.gpus:g} came, 0 or more was wanted")
+        if self.executor == "inline" and self.workers > 1:
+            raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
+        if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):
+            raise SettingError("a time limit came with ray_train, which has none; leave out --trial-timeout")
+
+    @property
+    def _automatic(self) -> Literal["inline", "ray_train"]:
+        return "inline" if self.workers == 1 else "ray_train"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
+        return self.storage / ".cache"
+
+    def placement(self, scratch: Path) -> Placement:
+        """What one trial takes of the cluster."""
+        return Placement(
+            executor=self._automatic if self.executor == "auto" else self.executor,
+            workers=self.workers,
+            threads=self.threads,
+            decoders=self.data_workers if "always" in self.streams.values() else 0,
+            gpus=self.gpus,
+            time_limit=self.time_limit,
+            scratch=str(scratch),
+            trial_function=self.trial_function,
+        )

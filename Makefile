@@ -5,7 +5,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study study-architectures test test-slow test-architectures lint format bench clean
+.PHONY: study study-architectures test test-slow test-architectures test-scale lint format bench clean
 
 study: $(READY)
 	$(BIN)/python sweeps/lambda_stability.py $(ARGS)
@@ -23,6 +23,10 @@ test-slow: $(READY)
 
 test-architectures: $(READY)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m architectures $(ARGS)
+
+# 10,000 trials that do nothing, as a grid and as a search, beside plain Ray Tune: half an hour.
+test-scale: $(READY)
+	$(BIN)/python tests/benchmarks/bench_scale.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -7,8 +7,8 @@ import pytest
 import torch
 from ranks import run_on_ranks
 from resuming import SETTINGS, interrupted_and_whole
-from torch import Tensor
-from torch.nn.functional import batch_norm
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm, conv2d
 from toys import stripes
 
 from lejepa_core.batchnorm import synchronised_batch_norm
@@ -16,6 +16,7 @@ from lejepa_core.datasets import ImageDataset
 from lejepa_core.encoder import build_encoder
 from lejepa_core.evaluation.evaluate import evaluate
 from lejepa_core.objective import LeJEPALoss
+from lejepa_core.precision import autocast, meets_only_padding
 from lejepa_core.pretrain import EpochResult, pretrain
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.settings import Precision, PretrainSettings
@@ -47,7 +48,30 @@ def test_the_first_step_is_that_of_float32_up_to_rounding(data: ImageDataset, ar
     )
     assert narrow.losses != wide.losses
     assert narrow.losses == pytest.approx(wide.losses, rel=4 * EPSILON)
-    assert torch.cosine_similarity(gradient, wide_gradient, dim=0) > 0.99
+    # A ReLU at a near tie turns rounding into more of it.
+    relus = any(isinstance(module, nn.ReLU) for module in build_encoder(settings).backbone.modules())
+    assert torch.cosine_similarity(gradient, wide_gradient, dim=0) > (0.98 if relus else 0.99)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "kernel", "stride", "padding", "misses"),
+    [(1, 3, 2, 1, True), (2, 3, 4, 1, True), (2, 7, 2, 3, True), (2, 3, 2, 1, True), (3, 3, 2, 1, False),
+     (8, 3, 2, 1, False), (4, 2, 2, 0, False), (1, 1, 2, 0, False)],
+)  # fmt: skip
+def test_weights_that_meet_only_padding_are_found_and_get_a_gradient_of_zero(
+    pixels: int, kernel: int, stride: int, padding: int, misses: bool
+) -> None:
+    x, w = torch.randn(4, 16, pixels, pixels), torch.randn(16, 16, kernel, kernel, requires_grad=True)
+    conv2d(torch.ones(1, 1, pixels, pixels), seen := torch.ones(1, 1, kernel, kernel, requires_grad=True),
+           stride=stride, padding=padding).sum().backward()  # fmt: skip
+    assert meets_only_padding(x, w, None, stride, padding) == misses == bool((seen.grad == 0).any())
+    # What unwritten memory then holds.
+    [torch.full((2**power,), torch.nan) for power in range(6, 18)].clear()
+    with autocast("bfloat16", x.device):
+        y = conv2d(x, w, stride=stride, padding=padding)
+    y.sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert w.grad is not None and bool((w.grad[:, :, seen.grad[0, 0] == 0] == 0).all())
 
 
 def test_the_loss_takes_what_bfloat16_gave_as_float32(data: ImageDataset) -> None:

@@ -46,8 +46,8 @@ class _WideWherePadded(TorchFunctionMode):  # type: ignore[no-untyped-call,unuse
     ) -> Any:
         if func is not torch.conv2d or not meets_only_padding(*args, **(kwargs or {})):
             return func(*args, **(kwargs or {}))
-        wide = [x.float() if isinstance(x, Tensor) else x for x in args]
-        named = {name: x.float() if isinstance(x, Tensor) else x for name, x in (kwargs or {}).items()}
+        wide: list[Any] = [x.float() if isinstance(x, Tensor) else x for x in args]
+        named: dict[str, Any] = {name: x.float() if isinstance(x, Tensor) else x for name, x in (kwargs or {}).items()}
         with torch.autocast("cpu", enabled=False):
             return func(*wide, **named).bfloat16()
 

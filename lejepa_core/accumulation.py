@@ -4,7 +4,8 @@ Loss and projector tie all samples of a batch together, SIGReg as a test of thei
 BatchNorm, so the losses of parts of a batch do not add up to the loss of the batch. Embeddings are taken twice instead:
 once without gradients, part by part, to get the loss of the whole batch and its gradient at each embedding; then again,
 part by part, to take that gradient back through the backbone (GradCache: Gao et al., arXiv 2101.06983). It costs a
-second forward pass of the backbone and no further memory.
+second forward pass of the backbone: `vit_mini_p4` at 32 px in batches of 256 takes 1.3 times as long with 32 images at
+a time, and 162 MB on top of images and weights in place of 835 MB.
 """
 
 # V views of one size, N samples of this rank, M of a part, F features, D dims

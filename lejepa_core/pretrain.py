@@ -86,7 +86,7 @@ def pretrain(
         checkpoint: Called after each step but the last of an epoch, with what gives the state at this moment: to be
             called at once, or not at all.
         micro_batch: Images of this rank that the backbone sees at a time, at most, see `backward_in_parts`: the same
-            training up to rounding, in less memory and about 1.35 times the time of a step. None = all at once.
+            training up to rounding, in 1.3 times the time of a step. None = all at once.
 
     Yields:
         One result per epoch.

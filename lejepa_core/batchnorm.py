@@ -43,8 +43,11 @@ def synchronised_batch_norm(module: nn.modules.batchnorm._BatchNorm, x: Tensor) 
         x: (N, C, ...) of this rank.
 
     Returns:
-        The normalised x; gradients flow through the statistics to every rank.
+        The normalised x in its own type; gradients flow through the statistics to every rank.
     """
+    if x.dtype.itemsize < 4:
+        # Statistics are float32, as torch's are: bfloat16 cannot even count to 257.
+        return synchronised_batch_norm(module, x.float()).to(x.dtype)
     channels = (1, -1, *[1] * (x.dim() - 2))
     axes = [0, *range(2, x.dim())]
     count = x.new_tensor(x.numel() / x.shape[1])

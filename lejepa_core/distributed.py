@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 _by_itself: list[None] = []
 
@@ -114,3 +114,15 @@ def gather_samples(x: Tensor, dim: int = -2) -> Tensor:
         return x
     gathered: Tensor = _GatherSamples.apply(x, dim)
     return gathered
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Give every rank the mean of all ranks' gradients, as DistributedDataParallel does, by one reduction."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    packed = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(packed)
+    packed /= world_size()
+    for gradient, mean in zip(gradients, packed.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view(gradient.shape))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lejepa_core.architectures import check_size, find_architecture
 from lejepa_core.architectures.build import build_backbone
 from lejepa_core.errors import SettingError
+from lejepa_core.precision import weight_dtype
 from lejepa_core.random import derive_seed
 from lejepa_core.settings import PretrainSettings
 
@@ -48,13 +49,18 @@ class Encoder(nn.Module):
         samples = views[0].shape[1]
         # One pass per size: BatchNorm must not mix global and local statistics.
         embeddings = [self.embed(batch.flatten(0, 1)) for batch in views]
-        z: Tensor = self.projector(torch.cat(embeddings))
-        return z.view(-1, samples, z.shape[-1])
+        return self.project(torch.cat(embeddings), samples)
 
     def embed(self, images: Float[Tensor, "n 3 s s"]) -> Float[Tensor, "n f"]:
         """Embeddings of images."""
         embeddings: Tensor = self.backbone(images.contiguous(memory_format=self.memory_format))
         return embeddings
+
+    def project(self, embeddings: Float[Tensor, "vn f"], samples: int) -> Float[Tensor, "views n d"]:
+        """Projections of the embeddings of so many samples, view by view; in the type of the weights."""
+        z: Tensor = self.projector(embeddings)
+        # Once, here: the gradients of the loss's terms would be rounded one by one if each widened autocast's output.
+        return z.view(-1, samples, z.shape[-1]).to(next(self.parameters()).dtype)
 
 
 def build_encoder(settings: PretrainSettings) -> Encoder:
@@ -85,7 +91,7 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
             dim=settings.projector_dim,
             memory_format=torch.channels_last if spec.channels_last else torch.contiguous_format,
         )
-    return encoder.to(getattr(torch, settings.precision))
+    return encoder.to(weight_dtype(settings.precision))
 
 
 def distinct_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -44,6 +44,7 @@ class OnlineProbe:
         nn.init.zeros_(linear.bias)
         self._head = nn.Sequential(nn.LayerNorm(encoder.features), linear).to(parameter.device, parameter.dtype)
         self._optimiser = torch.optim.AdamW(self._head.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self._dtype = parameter.dtype
         self._labels, self._views, self._count = labels, views, views * batch_size
         self._seen: Tensor | None = None
         self._top1: list[Tensor] = []
@@ -95,7 +96,7 @@ class OnlineProbe:
         self._top1 = list(state["top1"].to(self._head[1].weight.device))
 
     def _see(self, _: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        self._seen = arguments[0].detach()
+        self._seen = arguments[0].detach().to(self._dtype)
 
     def _reduce(self, correct: Tensor) -> Tensor:
         """Sum the gradients over ranks, and give the sum of a count: one collective for both."""

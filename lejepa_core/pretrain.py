@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from lejepa_core.accumulation import backward_in_parts, check_micro_batches, draws_at_random
 from lejepa_core.batchnorm import synchronise_batchnorm
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.distributed import rank, world_size
@@ -19,6 +21,7 @@ from lejepa_core.encoder import Encoder
 from lejepa_core.errors import LejepaError, SettingError
 from lejepa_core.objective import LeJEPALoss, LossTerms
 from lejepa_core.online_probe import OnlineProbe
+from lejepa_core.precision import autocast
 from lejepa_core.random import derive_seed
 from lejepa_core.reading import sigreg_reading
 from lejepa_core.regularizers import build_regularizer
@@ -66,6 +69,7 @@ def pretrain(
     train: Tensor,
     resume: State | None = None,
     checkpoint: Callable[[Callable[[], State]], None] | None = None,
+    micro_batch: int | None = None,
 ) -> Iterator[EpochResult]:
     """Pretrain an encoder in place, one epoch per item.
 
@@ -81,24 +85,29 @@ def pretrain(
         resume: A state of an earlier call; training goes on behind its step, exactly as if never interrupted.
         checkpoint: Called after each step but the last of an epoch, with what gives the state at this moment: to be
             called at once, or not at all.
+        micro_batch: Images of this rank that the backbone sees at a time, at most, see `backward_in_parts`: the same
+            training up to rounding, in 1.3 times the time of a step. None = all at once.
 
     Yields:
         One result per epoch.
 
     Raises:
         SettingError: If the batch is larger than the data or smaller than two images per process, or if several
-            processes were to train an architecture with dropout or stochastic depth.
+            processes were to train an architecture with dropout or stochastic depth, or if micro-batches came with
+            such a one or with one that has BatchNorm.
         DivergedError: If the loss became NaN or infinite.
     """
     steps = steps_per_epoch(settings, len(train))
     _refuse_chance(encoder)
+    if micro_batch is not None:
+        check_micro_batches(encoder.backbone, settings.architecture)
     model = synchronise_batchnorm(encoder)
     optimiser = torch.optim.AdamW(parameter_groups(encoder, settings.weight_decay), lr=0.0)
     probe = _online_probe(settings, data, encoder)
     first = restore(model, optimiser, probe, resume) if resume else 0
     device = next(model.parameters()).device
     loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(device)
-    trained = _distribute(model)
+    trained = model if micro_batch is not None else _distribute(model)
     model.train()
     with probe.watching(encoder) if probe else nullcontext():
         for epoch in range(first, settings.epochs):
@@ -109,7 +118,7 @@ def pretrain(
                 step = epoch * steps + log.steps
                 rate = learning_rate(settings, step, steps * settings.epochs)
                 views = _views(settings, data, model, images, sizes, batch, epoch)
-                terms = _step(settings, trained, loss, optimiser, views, step=step, rate=rate)
+                terms = _step(settings, trained, loss, optimiser, views, micro_batch, step=step, rate=rate)
                 if probe:
                     probe.learn(batch)
                 if broken := log.add(terms, last=log.steps + 1 == steps):
@@ -197,8 +206,7 @@ def _named(settings: PretrainSettings, terms: list[float]) -> dict[str, float]:
 
 def _refuse_chance(encoder: Encoder) -> None:
     """Dropout draws per process: with several, they would no longer compute what one does."""
-    rates = [getattr(m, "drop_prob", None) or (m.p if isinstance(m, nn.Dropout) else 0.0) for m in encoder.modules()]
-    if world_size() > 1 and any(rates):
+    if world_size() > 1 and any(draws_at_random(module) for module in encoder.modules()):
         raise SettingError("an architecture with dropout or stochastic depth came; it takes one worker per trial")
 
 
@@ -260,15 +268,33 @@ def _step(
     loss: LeJEPALoss,
     optimiser: torch.optim.Optimizer,
     views: list[Tensor],
+    micro_batch: int | None,
     *,
     step: int,
     rate: float,
 ) -> LossTerms:
     torch.manual_seed(derive_seed("layers", settings.seed, step, rank()))
-    terms: LossTerms = loss(model(views), views_global=settings.views_global, step=step)
     optimiser.zero_grad(set_to_none=True)
-    terms.total.backward()
+    terms = _backward(model, partial(loss, views_global=settings.views_global, step=step), views, micro_batch, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.step()
     return LossTerms(*(term.detach() for term in terms))
+
+
+def _backward(
+    model: nn.Module,
+    loss: Callable[[Tensor], LossTerms],
+    views: list[Tensor],
+    micro_batch: int | None,
+    settings: PretrainSettings,
+) -> LossTerms:
+    """Give the weights the gradient of the loss of all ranks' samples."""
+    if micro_batch is not None:
+        assert isinstance(model, Encoder)
+        return backward_in_parts(model, loss, views, micro_batch=micro_batch, precision=settings.precision)
+    with autocast(settings.precision, views[0].device):
+        z_VND = model(views)
+    terms = loss(z_VND)
+    terms.total.backward()
+    return terms

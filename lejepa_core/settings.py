@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 from lejepa_core.errors import SettingError, UnknownNameError
 
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "bfloat16"]
 Sampler = Literal["gaussian", "orthogonal", "sobol"]
 Regularizer = Literal[
     "epps-pulley", "anderson-darling", "cramer-von-mises", "watson", "shapiro-francia", "shapiro-wilk", "jarque-bera",
@@ -77,7 +77,8 @@ class PretrainSettings:
     t_max: float = 3.0
     """Upper end of the Epps-Pulley integral."""
     precision: Precision = "float32"
-    """Floating point type of weights and activations."""
+    """Floating point type. bfloat16 is autocast: backbone and projector compute in it as they train, while weights,
+    optimiser, loss, the online probe and all that is measured afterwards, geometry too, are float32."""
 
     def __post_init__(self) -> None:
         """Refuse what no run could mean."""
@@ -96,7 +97,7 @@ class PretrainSettings:
         _require("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
         _require("warmup", self.warmup, 0 <= self.warmup < 1, "in [0, 1)")
         _require("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2^32)")
-        _require("precision", self.precision, self.precision in ("float32", "float64"), "float32 or float64")
+        _require("precision", self.precision, self.precision in get_args(Precision), "float32, float64 or bfloat16")
         for name, known in (("regularizer", get_args(Regularizer)), ("sampler", get_args(Sampler))):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, getattr(self, name), known, " ".join(known))

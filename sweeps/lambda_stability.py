@@ -20,7 +20,7 @@ import tyro
 from dashboards.report import write_report
 from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
-from lejepa_core.settings import Regularizer, Sampler, Stream
+from lejepa_core.settings import Precision, Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search, union
 from lejepa_platform.errors import StudyError, TrackingError
@@ -83,6 +83,8 @@ class Arguments:
     """Random directions per step."""
     sampler: Sampler | None = None
     """How directions are drawn."""
+    precision: Precision | None = None
+    """Floating point type of training, float32 by default; bfloat16 is autocast, and what is measured is float32."""
     pretrained: bool = False
     """Begin from timm's weights of the hub: continued pretraining."""
     limit_train: int | None = None
@@ -107,6 +109,9 @@ class Arguments:
     """GPUs per process; a fraction puts several trials on one."""
     threads_per_worker: int = 1
     """CPU threads per process; results repeat bit for bit for the same number."""
+    micro_batch: int | None = None
+    """Images that the backbone of a process sees at a time, for batches that memory does not hold: the same results
+    up to rounding, a third slower. Not for architectures with BatchNorm."""
     max_concurrent: int | None = None
     """Trials at once; by default as many as fit."""
     trial_timeout: float | None = None
@@ -160,7 +165,7 @@ def _run(arguments: Arguments) -> int:
         execution = _execution(arguments, {})
         if execution.address is None:
             concurrent_trials(execution.placement(Path()), resources_here(), execution.max_concurrent)
-        check_recipe(recipe, data, workers=execution.workers)
+        check_recipe(recipe, data, workers=execution.workers, micro_batch=execution.micro_batch)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)
         require_writable(arguments.storage)
@@ -218,7 +223,7 @@ def _axes(arguments: Arguments) -> Axes:
 
 def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "regularizer",
-                    "slices", "sampler", "limit_train")  # fmt: skip
+                    "slices", "sampler", "precision", "limit_train")  # fmt: skip
     shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
     if arguments.pretrained:
         shared["pretrained"] = True
@@ -298,6 +303,7 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
         workers=arguments.workers_per_trial,
         threads=arguments.threads_per_worker,
         gpus=arguments.gpus_per_worker,
+        micro_batch=arguments.micro_batch,
         max_concurrent=arguments.max_concurrent,
         address=arguments.address,
         time_limit=arguments.trial_timeout,

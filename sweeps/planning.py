@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from lejepa_core.accumulation import check_micro_batches
 from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
 from lejepa_core.architectures.build import weights_revision
+from lejepa_core.architectures.measure import Unbuilt
 from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset, shown_dataset, streamable
 from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
 from lejepa_core.datasets.hub_files import absolute_name
@@ -66,13 +68,14 @@ class Plan:
         return {name: "always" if held.streamed else "never" for name, held in {**self.images, **self.targets}.items()}
 
 
-def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> None:
+def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1, micro_batch: int | None = None) -> None:
     """Everything that can be wrong with a recipe and can be found without decoding an image.
 
     Args:
         recipe: What is wanted.
         data: Where images come from.
         workers: Processes that share a batch.
+        micro_batch: Images that a backbone sees at a time; None = all.
 
     Raises:
         LejepaError: In one line, the first thing that is wrong.
@@ -92,6 +95,8 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1) -> Non
                 **settings,
             )  # fmt: skip
         check_size(name, int(settings["image_size"]))
+    for name in recipe.architectures if micro_batch is not None else ():
+        check_micro_batches(Unbuilt(find_architecture(name)).network(int(settings["image_size"])), name)
     limit = recipe.shared.get("limit_train")
     if limit is not None and limit < 2:
         raise SettingError(f"limit-train = {limit} came, at least 2 was wanted")

@@ -119,10 +119,12 @@ def sigreg_bits() -> dict[str, torch.Tensor]:
     return found
 
 
-def pretrain_case(rank: int, world: int, architecture: str, precision: "Precision", batch: str) -> dict[str, Any]:
+def pretrain_case(
+    rank: int, world: int, architecture: str, precision: "Precision", batch: str, micro_batch: str = ""
+) -> dict[str, Any]:
     """Losses of each step, shares of each epoch and the gradients of the last step, of a short real pretraining.
 
-    A batch of "all" makes a single step of all images.
+    A batch of "all" makes a single step of all images; a micro-batch of "" is the whole batch.
     """
     from toys import stripes
 
@@ -141,7 +143,8 @@ def pretrain_case(rank: int, world: int, architecture: str, precision: "Precisio
         local_size=32, views_global=2, views_local=0, projector_hidden=32, projector_dim=8, slices=32,
     )  # fmt: skip
     encoder = build_encoder(settings)
-    epochs = list(loop.pretrain(settings, data, encoder, train=torch.from_numpy(train)))
+    parts = int(micro_batch) if micro_batch else None
+    epochs = list(loop.pretrain(settings, data, encoder, train=torch.from_numpy(train), micro_batch=parts))
     losses = [loss for epoch in epochs for loss in epoch.losses]
     shares = torch.tensor([epoch.metrics["train/sigreg_share"] for epoch in epochs])
     online = torch.tensor([epoch.metrics["online/top1"] for epoch in epochs], dtype=torch.float64)

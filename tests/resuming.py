@@ -27,7 +27,9 @@ class Interrupted(Exception):
     """A training ended between two steps."""
 
 
-def train_to_checkpoint(settings: PretrainSettings, data: ImageDataset, train: torch.Tensor, count: int) -> bytes:
+def train_to_checkpoint(
+    settings: PretrainSettings, data: ImageDataset, train: torch.Tensor, count: int, micro_batch: int | None = None
+) -> bytes:
     """The state at so many calls of `checkpoint`, as it goes to disk; training ends there."""
     saved = io.BytesIO()
     left = [count]
@@ -39,14 +41,25 @@ def train_to_checkpoint(settings: PretrainSettings, data: ImageDataset, train: t
             raise Interrupted
 
     with suppress(Interrupted):
-        list(pretrain(settings, data, build_encoder(settings), train=train, checkpoint=interrupt))
+        list(
+            pretrain(
+                settings, data, build_encoder(settings), train=train, checkpoint=interrupt, micro_batch=micro_batch
+            )
+        )
     return saved.getvalue()
 
 
-def interrupted_and_whole(data: ImageDataset, saved: Path, count: int, rank: int = 0) -> dict[str, Any]:
+def interrupted_and_whole(
+    data: ImageDataset,
+    saved: Path,
+    count: int,
+    rank: int = 0,
+    settings: PretrainSettings = SETTINGS,
+    micro_batch: int | None = None,
+) -> dict[str, Any]:
     """A training in one go, and one that is interrupted at a checkpoint and goes on from rank 0's state."""
     train = torch.from_numpy(data.splits["train"])
-    state = train_to_checkpoint(SETTINGS, data, train, count)
+    state = train_to_checkpoint(settings, data, train, count, micro_batch)
     if rank == 0:
         saved.write_bytes(state)
     if dist.is_initialized():
@@ -55,14 +68,16 @@ def interrupted_and_whole(data: ImageDataset, saved: Path, count: int, rank: int
     return {
         "epochs": resume["epoch"],
         "steps": len(resume["terms"]),
-        "whole": _trained(data, train, None),
-        "resumed": _trained(data, train, resume),
+        "whole": _trained(settings, data, train, None, micro_batch),
+        "resumed": _trained(settings, data, train, resume, micro_batch),
     }
 
 
-def _trained(data: ImageDataset, train: torch.Tensor, resume: State | None) -> dict[str, Any]:
-    encoder = build_encoder(SETTINGS)
-    epochs = list(pretrain(SETTINGS, data, encoder, train=train, resume=resume))
+def _trained(
+    settings: PretrainSettings, data: ImageDataset, train: torch.Tensor, resume: State | None, micro_batch: int | None
+) -> dict[str, Any]:
+    encoder = build_encoder(settings)
+    epochs = list(pretrain(settings, data, encoder, train=train, resume=resume, micro_batch=micro_batch))
     return {
         "losses": [epoch.losses for epoch in epochs],
         "metrics": [epoch.metrics for epoch in epochs],

@@ -36,6 +36,8 @@ class Execution:
     """CPU threads per process; the same number again makes a rerun bit for bit."""
     gpus: float = 0.0
     """GPUs per process."""
+    micro_batch: int | None = None
+    """Images that the backbone of a process sees at a time; None = its whole share of the batch. See `pretrain`."""
     max_concurrent: int | None = None
     """Trials at once; None = as many as the cluster holds."""
     address: str | None = None
@@ -55,7 +57,7 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing, and what an executor cannot do."""
-        for name in ("workers", "threads", "max_concurrent", "time_limit", "max_seconds"):
+        for name in ("workers", "threads", "micro_batch", "max_concurrent", "time_limit", "max_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")

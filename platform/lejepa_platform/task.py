@@ -37,6 +37,8 @@ class TrialTask:
     """Threads of this process; part of what makes a rerun bit for bit."""
     gpus: float = 0.0
     """GPUs of this process; 0 = the CPU, whatever else there is."""
+    micro_batch: int | None = None
+    """Images that the backbone of this process sees at a time; None = its whole share of the batch. See `pretrain`."""
     checkpoint_seconds: float = 5.0
     """Least time between checkpoints."""
     evaluate_on: Mapping[str, str] = field(default_factory=dict)

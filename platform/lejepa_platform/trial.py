@@ -148,7 +148,8 @@ def _pretrain(
     history: list[Flat] = json.loads(saved["history"]) if saved else []
     checkpoints = Checkpoints(ledger, history, task.checkpoint_seconds) if rank() == 0 else None
     within = checkpoints.within_epoch if checkpoints else None
-    for epoch in pretrain(config, data, encoder, train=train, resume=saved, checkpoint=within):
+    for epoch in pretrain(config, data, encoder, train=train, resume=saved, checkpoint=within,
+                          micro_batch=task.micro_batch):  # fmt: skip
         history.append({"epoch": epoch.epoch, "step": epoch.step, **epoch.metrics, "seconds": round(epoch.seconds, 4)})
         if checkpoints:
             ledger.write_metrics(history)
@@ -239,6 +240,7 @@ def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:
         "weights_revision": config.weights_revision,
         "memory_format": str(encoder.memory_format),
         "threads": task.threads,
+        "micro_batch": task.micro_batch,
         "world_size": world_size(),
         "attempt": task.attempt,
     }

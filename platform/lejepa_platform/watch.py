@@ -42,6 +42,7 @@ class Watch:
             data_workers=execution.data_workers,
             threads=execution.threads,
             gpus=execution.gpus,
+            micro_batch=execution.micro_batch,
             checkpoint_seconds=execution.checkpoint_seconds,
             protocols=dict(self._wanted.protocols),
             evaluate_on=dict(self._wanted.evaluate_on),

@@ -20,7 +20,7 @@ def test_key_is_pinned() -> None:
     "change",
     [{"lambda_": 0.06}, {"seed": 1}, {"epochs": 3}, {"data_fingerprint": "f" * 16}, {"limit_train": 100},
      {"architecture": "resnet18"}, {"weight_decay": 0.0}, {"global_scale": (0.2, 1.0)},
-     {"pretrained": True}, {"weights_revision": "1" * 40}],
+     {"pretrained": True}, {"weights_revision": "1" * 40}, {"precision": "bfloat16"}],
 )  # fmt: skip
 def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) -> None:
     assert replace(TRIAL, **change).key != TRIAL.key  # type: ignore[arg-type]

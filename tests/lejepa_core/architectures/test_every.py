@@ -8,10 +8,12 @@ import timm
 import torch
 from safetensors.torch import load, save
 
+from lejepa_core.accumulation import check_micro_batches
 from lejepa_core.architectures import ARCHITECTURES, ArchitectureSpec, local_size
 from lejepa_core.architectures.measure import measure_shapes
 from lejepa_core.architectures.measurements import TABLE, read_measurements
 from lejepa_core.encoder import Encoder, build_encoder, distinct_weights, load_distinct_weights
+from lejepa_core.errors import SettingError
 from lejepa_core.objective import LeJEPALoss
 from lejepa_core.settings import PretrainSettings
 from lejepa_core.sigreg import SIGReg
@@ -67,6 +69,17 @@ def test_takes_one_step(built: Built) -> None:
     assert frozen == FROZEN_BY_TIMM.get(built.name, set())
     assert [name for name, p in trained.items() if p.grad is None] == []
     assert [name for name, p in trained.items() if not (p.grad.isfinite().all() and p.isfinite().all())] == []
+
+
+def test_what_micro_batches_are_not_refused_to_embeds_each_image_by_itself(built: Built) -> None:
+    try:
+        check_micro_batches(built.encoder.backbone, built.name)
+    except SettingError:
+        return
+    encoder, images = built.encoder.train(), built.views[0][0]
+    with torch.no_grad():
+        apart = torch.cat([encoder.embed(image[None]) for image in images])
+        torch.testing.assert_close(encoder.embed(images), apart, rtol=1e-3, atol=1e-4)
 
 
 def test_embeds(built: Built) -> None:

@@ -38,7 +38,9 @@ def test_plain_machines_by_ray_s_schema() -> None:
     jsonschema.validate(config, schema)
     prepared = prepare_config(config)
     validate_config(prepared)
-    assert prepared["available_node_types"]["local.cluster.node"]["max_workers"] == len(config["provider"]["worker_ips"])
+    assert prepared["available_node_types"]["local.cluster.node"]["max_workers"] == len(
+        config["provider"]["worker_ips"]
+    )
 
 
 @pytest.mark.parametrize("name", ["raycluster.yaml", "rayjob.yaml"])

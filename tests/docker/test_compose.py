@@ -61,6 +61,12 @@ def test_the_database_meets_mlflow_and_nobody_else(services: dict[str, Any]) -> 
     assert {name for name, service in services.items() if "database" in service["networks"]} == {"postgres", "mlflow"}
 
 
+def test_ray_has_one_address_and_prometheus_reaches_it(services: dict[str, Any]) -> None:
+    for name in ("ray-head", "ray-worker"):
+        assert list(services[name]["networks"]) == ["cluster"]
+    assert "cluster" in services["prometheus"]["networks"]
+
+
 def test_images_are_pinned(services: dict[str, Any]) -> None:
     assert all(re.search(r":v?\d+\.\d+[\w.-]*$", service["image"]) for service in services.values())
 

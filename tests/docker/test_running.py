@@ -122,11 +122,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         AUTOSCALER_METRIC_PORT=str(free_port()), DASHBOARD_METRIC_PORT=str(free_port()),
     )  # fmt: skip
     agents = [free_port(), free_port()]
-    common = ["--node-ip-address", "127.0.0.1", "--temp-dir", str(folder / "ray"), "--num-cpus", "1"]
     own = [["--dashboard-agent-listen-port", str(agent), "--metrics-export-port", str(free_port())] for agent in agents]
     head = [str(ENTRYPOINTS / "ray-head.sh"), "--port", str(gcs), "--dashboard-host", "127.0.0.1"]
-    head += ["--dashboard-port", str(dashboard), "--ray-client-server-port", str(free_port()), *common, *own[0]]
-    worker = [str(ENTRYPOINTS / "ray-worker.sh"), *common, *own[1]]
+    head += [
+        "--dashboard-port",
+        str(dashboard),
+        "--ray-client-server-port",
+        str(free_port()),
+        "--temp-dir",
+        str(folder / "ray"),
+        *own[0],
+    ]
+    worker = [str(ENTRYPOINTS / "ray-worker.sh"), "--num-cpus", "1", *own[1]]
     page = "http://127.0.0.1:{}/api/local_raylet_healthz"
     try:
         with started(head, folder / "head.log", variables):

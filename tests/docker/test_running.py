@@ -153,7 +153,7 @@ def test_jobs_want_the_token(cluster: Cluster) -> None:
 
 def test_a_job_of_a_client_sees_both_nodes(cluster: Cluster) -> None:
     code = "import ray; ray.init('auto', log_to_driver=False); print('nodes:', len(ray.nodes()))"
-    done = cluster.client("ray", "job", "submit", "--", "python", "-c", f'"{code}"')
+    done = cluster.client("ray", "job", "submit", "--", "python", "-c", code)
     assert done.returncode == 0 and "nodes: 2" in done.stdout, done.stdout + done.stderr
 
 

@@ -5,7 +5,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: study study-architectures test test-slow test-architectures test-scale lint format bench clean
+.PHONY: study study-architectures test test-slow test-faults test-architectures test-scale lint audit format bench clean
 
 study: $(READY)
 	$(BIN)/python sweeps/lambda_stability.py $(ARGS)
@@ -33,6 +33,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known vulnerabilities of what is installed; says so where no service can be asked.
+audit: $(READY)
+	$(BIN)/python .ci/audit
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -97,7 +97,10 @@ def place(name: str, root: Path) -> Path:
     Raises:
         DataError: The name is malformed.
     """
-    return root / "hf" / re.sub(r"[^\w.@-]+", "--", absolute_name(name).removeprefix(PREFIX)).strip("-")
+    folder = re.sub(r"[^\w.@-]+", "--", absolute_name(name).removeprefix(PREFIX)).strip("-.")
+    if not folder:
+        raise _malformed(name)
+    return root / "hf" / folder
 
 
 def fetch(name: str, folder: Path) -> None:
@@ -197,8 +200,12 @@ def _build(name: str, work: Path) -> None:
 def _parts(name: str) -> Mapping[str, str | None]:
     matched = _NAME.fullmatch(name)
     if not matched:
-        raise DataError(f"dataset {name!r} names nothing on the Hub; wanted hf:ID, hf:ID@REVISION or hf:ID:CONFIG")
+        raise _malformed(name)
     return matched.groupdict()
+
+
+def _malformed(name: str) -> DataError:
+    return DataError(f"dataset {name!r} names nothing on the Hub; wanted hf:ID, hf:ID@REVISION or hf:ID:CONFIG")
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ from datasets import ClassLabel, Features, Image, Value
 from hub_sets import NAMES, publish, rows
 
 from lejepa_core.datasets.hub import check_hub, download_hub, hub_source
+from lejepa_core.datasets.hub_files import place
 from lejepa_core.datasets.image_dataset import ImageDataset
 from lejepa_core.errors import DataError
 from sweeps.planning import absolute
@@ -142,9 +143,14 @@ def test_unfetched_set_says_how_to_get_it(root: Path) -> None:
         check_hub("hf:someone/pets", root, labelled=True)
 
 
-@pytest.mark.parametrize("name", ["hf:", "hf:a/b@", "hf:a/b:c:d"])
+@pytest.mark.parametrize("name", ["hf:", "hf:a/b@", "hf:a/b:c:d", "hf:/", "hf:--..", "hf:-.-"])
 def test_malformed_name(name: str, root: Path) -> None:
     assert "names nothing on the Hub; wanted hf:ID" in refused(name, root)
+
+
+@pytest.mark.parametrize("name", ["hf:..", "hf:../../x", "hf:a/../../b", "hf:a@../..", "hf:..:..", "hf:---../x"])
+def test_no_name_leaves_the_folder_of_sets(name: str, tmp_path: Path) -> None:
+    assert (tmp_path / "hf").resolve() in place(name, tmp_path).resolve().parents
 
 
 def test_missing_library_is_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

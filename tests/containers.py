@@ -1,0 +1,87 @@
+"""What the images start, started here: their entrypoints, as a user who is not root."""
+
+import os
+import pwd
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from studies import ROOT
+from trackers import wait_for
+
+DOCKER = ROOT / "docker"
+ENTRYPOINTS = DOCKER / "entrypoints"
+PROGRAMS = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+
+
+def unprivileged(command: Sequence[str]) -> list[str]:
+    """A command as a container runs it; for root through a user namespace, where its files are those of that user."""
+    if os.geteuid() != 0:
+        return list(command)
+    user = pwd.getpwnam("postgres")
+    return ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}", *command]
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """All that a container gives to its command."""
+    return {"PATH": PROGRAMS, "HOME": str(home), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", **variables}
+
+
+def secret(path: Path, value: str | None = None, mode: int = 0o600) -> Path:
+    """A file with a secret: a good one unless told otherwise."""
+    path.write_text(secrets.token_hex(32) if value is None else value)
+    path.chmod(mode)
+    return path
+
+
+def entrypoint(name: str, *arguments: str, home: Path, **variables: str) -> CompletedProcess[str]:
+    """Run an entrypoint that ends by itself."""
+    command = unprivileged([str(ENTRYPOINTS / name), *arguments])
+    return subprocess.run(command, env=environment(home, **variables), capture_output=True, text=True, timeout=120)
+
+
+def healthy(url: str, home: Path) -> bool:
+    """Whether the images' health check is content with a page."""
+    return entrypoint("healthy.sh", url, home=home).returncode == 0
+
+
+@contextmanager
+def started(command: Sequence[str], log: Path, variables: dict[str, str], *, grace: float = 60) -> Iterator[int]:
+    """A server in a session of its own, asked to end at the end; nothing of it is left."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            unprivileged(command), env=variables, stdout=out, stderr=out, start_new_session=True, cwd=log.parent
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(grace)
+        finally:
+            subprocess.run(["pkill", "-KILL", "--session", str(process.pid)], check=False)
+
+
+@contextmanager
+def postgres(folder: Path, password: Path, port: int) -> Iterator[None]:
+    """PostgreSQL with a database `mlflow` of a user of that name, who needs a password."""
+    folder.mkdir()
+    variables = environment(folder)
+    data = str(folder / "data")
+    variables["PATH"] += "".join(f":{path}" for path in Path("/usr/lib/postgresql").glob("*/bin"))
+    make = ["initdb", "-D", data, "-U", "mlflow", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]
+    subprocess.run(unprivileged(make), env=variables, check=True, capture_output=True)
+    serve = ["postgres", "-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+    client = {**variables, "PGPASSWORD": password.read_text(), "PGHOST": "127.0.0.1", "PGPORT": str(port)}
+
+    def created() -> bool:
+        done = subprocess.run(["createdb", "-U", "mlflow", "mlflow"], env=client, capture_output=True)
+        return done.returncode == 0
+
+    with started(serve, folder / "log.txt", variables):
+        wait_for(created, 120)
+        yield

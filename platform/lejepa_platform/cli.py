@@ -226,7 +226,7 @@ def status(study: StudyLedger) -> dict[str, Any]:
     return {
         "study": study.name,
         "total": total,
-        "done": outcomes.total(),
+        "done": outcomes.total() - outcomes["stopped"],
         "outcomes": counts,
         "path": str(study.path),
     }

@@ -22,7 +22,7 @@ METHOD_VERSION = 4
 STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"
 """What an error adds where a data set has other images than before."""
 
-Search = Literal["grid", "tpe"]
+Search = Literal["grid", "tpe", "qmc"]
 Flat = dict[str, Any]
 T = TypeVar("T")
 
@@ -138,8 +138,8 @@ class StudyConfig:
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
         if self.search == "tpe" and not self.labelled:
-            raise SettingError("a search needs accuracies to go by, and --unlabelled has none; use --search grid")
-        if self.search == "tpe" and (len(self.lambdas) < 2 or self.trials < 1):
+            raise SettingError("--search tpe needs accuracies to go by, and --unlabelled has none; use qmc or grid")
+        if self.search != "grid" and (len(self.lambdas) < 2 or self.trials < 1):
             raise SettingError("a search needs two ends of λ and --trials of at least 1")
 
     def cells(self) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,8 @@ import pytest
 from toys import STUDY
 
 from lejepa_platform.config import Flat, TrialConfig
-from lejepa_platform.search import GridPlanner, TpePlanner, objective
+from lejepa_platform.planners import GridPlanner
+from lejepa_platform.searching import SearchPlanner, objective
 
 TPE = replace(STUDY, search="tpe", trials=12, lambdas=(0.001, 0.5), seeds=(0, 1), optimisers={
     name: STUDY.optimisers[name][:1] for name in STUDY.architectures})  # fmt: skip
@@ -24,7 +25,7 @@ def peaked(trial: TrialConfig) -> Flat:
     return ended(trial, val__linear_top1=1 - 0.2 * abs(math.log10(trial.lambda_ / 0.05)))
 
 
-def drain(planner: GridPlanner | TpePlanner) -> list[TrialConfig]:
+def drain(planner: GridPlanner | SearchPlanner) -> list[TrialConfig]:
     trials = []
     while (trial := planner.next()) is not None:
         planner.tell(trial.key, peaked(trial))
@@ -42,10 +43,10 @@ def test_the_grid_is_handed_out_once_without_what_is_finished() -> None:
 
 
 def test_a_finished_trial_that_is_not_complete_is_handed_out_again_and_told_once() -> None:
-    started = {trial.key: trial for trial in drain(TpePlanner(TPE, {}, {}))}
+    started = {trial.key: trial for trial in drain(SearchPlanner(TPE, {}, {}))}
     finished = {key: peaked(trial) for key, trial in started.items()}
     lacking = list(started)[7]
-    planner = TpePlanner(TPE, finished, started, complete=finished.keys() - {lacking})
+    planner = SearchPlanner(TPE, finished, started, complete=finished.keys() - {lacking})
     assert [trial.key for trial in drain(planner)] == [lacking]
     assert GridPlanner(STUDY, [trial.key for trial in STUDY.grid()[1:]], started=[]).next() == STUDY.grid()[0]
 
@@ -56,7 +57,7 @@ def test_trials_under_way_come_first() -> None:
 
 
 def test_tpe_spends_its_budget_in_every_cell_at_every_seed_and_finds_the_peak() -> None:
-    trials = drain(TpePlanner(TPE, {}, {}))
+    trials = drain(SearchPlanner(TPE, {}, {}))
     cells = {trial.cell for trial in trials}
     assert cells == set(TPE.cells())
     for cell in cells:
@@ -69,7 +70,7 @@ def test_tpe_spends_its_budget_in_every_cell_at_every_seed_and_finds_the_peak() 
 
 
 def test_tpe_looks_closer_where_it_was_good() -> None:
-    trials = drain(TpePlanner(replace(TPE, trials=40, seeds=(0,)), {}, {}))
+    trials = drain(SearchPlanner(replace(TPE, trials=40, seeds=(0,)), {}, {}))
     for cell in TPE.cells():
         distance = [abs(math.log10(trial.lambda_ / 0.05)) for trial in trials if trial.cell == cell]
         # The first ten proposals are random.
@@ -77,10 +78,10 @@ def test_tpe_looks_closer_where_it_was_good() -> None:
 
 
 def test_tpe_goes_on_where_the_ledger_stands() -> None:
-    first = TpePlanner(TPE, {}, {})
+    first = SearchPlanner(TPE, {}, {})
     begun = [trial for _ in range(11) if (trial := first.next()) is not None]
     finished = {trial.key: peaked(trial) for trial in begun[:8]}
-    resumed = TpePlanner(TPE, finished, {trial.key: trial for trial in begun})
+    resumed = SearchPlanner(TPE, finished, {trial.key: trial for trial in begun})
     rest = drain(resumed)
     # Eleven trials are six proposals of two seeds: three were cut off and one was never begun.
     assert {trial.key for trial in begun[8:]} <= {trial.key for trial in rest}
@@ -90,11 +91,11 @@ def test_tpe_goes_on_where_the_ledger_stands() -> None:
 
 def test_tpe_with_several_optimisers_tries_them() -> None:
     config = replace(TPE, optimisers={name: ((1e-3, 0.0), (2e-3, 0.0)) for name in TPE.architectures}, seeds=(0,))
-    assert {trial.learning_rate for trial in drain(TpePlanner(config, {}, {}))} == {1e-3, 2e-3}
+    assert {trial.learning_rate for trial in drain(SearchPlanner(config, {}, {}))} == {1e-3, 2e-3}
 
 
 def test_optuna_hears_of_every_ending_and_never_of_a_nan() -> None:
-    planner = TpePlanner(replace(TPE, trials=4, seeds=(0,)), {}, {})
+    planner = SearchPlanner(replace(TPE, trials=4, seeds=(0,)), {}, {})
     endings = [
         lambda t: ended(t, "diverged", floor__chance=0.1, val__linear_top1=None),
         lambda t: ended(t, "oom"),

@@ -243,6 +243,6 @@ def test_a_study_whose_time_is_up_says_so_and_the_same_command_goes_on(tmp_path:
     _, err = run(storage, images, "--max-hours", "0.0003")
     left = 4 - len(results(storage))
     assert left > 0
-    assert f"the time is up with {left} of 4 trials unfinished" in err
+    assert f"the budget is spent with {left} of 4 trials unfinished" in err
     run(storage, images)
     assert len(results(storage)) == 4

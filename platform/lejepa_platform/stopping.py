@@ -24,6 +24,7 @@ from lejepa_platform.task import TrialTask
 
 PATIENCE: Final = 3
 """Epochs behind the warm-up after each of which projections have to count as collapsed."""
+_MEASURES: Final = {"label_free": "view retrieval", "online_probe": "the online probe"}
 _COLLAPSED: Final = "collapsed.json"
 """File of a trial: the epochs after which its projections counted as collapsed."""
 
@@ -107,8 +108,8 @@ class Stopper:
         return Rung.of(Path(self._task.study), self._task.scheduler_metric, self._config, epoch)
 
     def _at_rung(self, epoch: int, score: float) -> Stop:
-        what = self._task.scheduler_metric.replace("_", " ")
+        what = f"{_MEASURES[self._task.scheduler_metric]} at {score:.3g}"
         return Stop(
-            reason=f"by asha after epoch {epoch} of {self._config.epochs}: {what} {score:.3g} was not among the best",
+            reason=f"by asha after epoch {epoch} of {self._config.epochs}: {what} was not among the best",
             metrics={"rung/epoch": epoch, "rung/score": score},
         )

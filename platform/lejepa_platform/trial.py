@@ -30,8 +30,8 @@ from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
 from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
-from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.early_stop import Stop, Stopper
+from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
 from lejepa_platform.task import TrialTask
 

@@ -10,8 +10,8 @@ from toys import stripes, stripes_task
 
 from lejepa_core.encoder import build_encoder
 from lejepa_platform.config import Flat, TrialConfig
-from lejepa_platform.rungs import Rung
 from lejepa_platform.early_stop import PATIENCE, Stopper
+from lejepa_platform.rungs import Rung
 from lejepa_platform.task import TrialTask
 from lejepa_platform.trial import run_trial
 

@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -105,7 +104,8 @@ class Stopper:
         return retrieval_midway(self._encoder, self._data, self._config)
 
     def _rung(self, epoch: int) -> Rung:
-        return Rung.of(Path(self._task.study), self._task.scheduler_metric, self._config, epoch)
+        study = self._task.ledger.path.parents[1]
+        return Rung.of(study, self._task.scheduler_metric, self._config, epoch)
 
     def _at_rung(self, epoch: int, score: float) -> Stop:
         what = f"{_MEASURES[self._task.scheduler_metric]} at {score:.3g}"

@@ -50,7 +50,7 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         execution: How it would run.
     """
     config = plan.config
-    per_cell = len(config.seeds) * (config.trials if config.search == "tpe" else len(config.lambdas))
+    per_cell = len(config.seeds) * (len(config.lambdas) if config.search == "grid" else config.trials)
     seconds = transfer = disk = trials = 0.0
     for architecture, dataset in config.cells():
         optimisers = len(config.optimisers[architecture]) if config.search == "grid" else 1

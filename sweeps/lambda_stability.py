@@ -24,11 +24,12 @@ from lejepa_core.settings import Precision, Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search, union
 from lejepa_platform.errors import StudyError, TrackingError
-from lejepa_platform.execution import Execution
+from lejepa_platform.execution import Execution, check_scheduler
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.placement import concurrent_trials, resources_here
 from lejepa_platform.protocols import check_protocols, wanted_of
+from lejepa_platform.rungs import Scheduler, SchedulerMetric
 from lejepa_platform.storage import require_writable
 from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
@@ -58,7 +59,7 @@ class Arguments:
     protocols: tuple[str, ...] = ()
     """What else the encoders are measured by, now or later, without training them again; criteria always is."""
     lambdas: tuple[float, ...] | None = None
-    """Values of λ, strictly between 0 and 1; for --search tpe the ends of the range."""
+    """Values of λ, strictly between 0 and 1; for a search the ends of the range."""
     learning_rates: tuple[float, ...] | None = None
     """Peak learning rates; by default one per group of families, see `lejepa archs`."""
     weight_decays: tuple[float, ...] | None = None
@@ -98,9 +99,15 @@ class Arguments:
     """Processes that decode ahead for each process of a trial, where images are streamed. Each takes a CPU, and fewer
     trials run at once, as long as one fits."""
     search: Search | None = None
-    """grid: every λ; tpe: look for the best λ in each cell."""
+    """grid: every λ; tpe: look for the best λ in each cell; qmc: values spread evenly over the range, the same for all.
+    In a search, trials that collapsed for good are stopped."""
     trials: int | None = None
     """Values of λ that a search tries per cell."""
+    scheduler: Scheduler = "none"
+    """asha: after a ninth and a third of the epochs, a trial goes on only if it is in the best third of its cell: a
+    grid then has holes. With none, trials that were stopped go on."""
+    scheduler_metric: SchedulerMetric = "label_free"
+    """What asha compares: label_free, view retrieval on held-out images; online_probe, accuracy along the way."""
     executor: Executor = "auto"
     """inline: reused processes; ray_train: a worker group per trial."""
     workers_per_trial: int = 1
@@ -117,7 +124,10 @@ class Arguments:
     trial_timeout: float | None = None
     """Seconds that a trial may take."""
     max_hours: float | None = None
-    """Hours that the study may take: what would end later is left for the next run of the same command."""
+    """Hours that the study may take: what would end later is left for the next run of the same command. Trials under
+    way are left to end."""
+    max_gpu_hours: float | None = None
+    """The same for GPU-hours of all trials, those of earlier runs included."""
     checkpoint_seconds: float = 5.0
     """Least time between a trial's checkpoints."""
     study: str | None = None
@@ -168,6 +178,7 @@ def _run(arguments: Arguments) -> int:
         check_recipe(recipe, data, workers=execution.workers, micro_batch=execution.micro_batch)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)
+        check_scheduler(execution, epochs=int(recipe.shared["epochs"]), labelled=labelled)
         require_writable(arguments.storage)
         plan = _plan(arguments, recipe, replace(data, held=_held(arguments, recipe, stored, labelled)), stored)
         if arguments.dry_run:
@@ -308,6 +319,9 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
         address=arguments.address,
         time_limit=arguments.trial_timeout,
         max_seconds=None if arguments.max_hours is None else 3600 * arguments.max_hours,
+        max_gpu_seconds=None if arguments.max_gpu_hours is None else 3600 * arguments.max_gpu_hours,
+        scheduler=arguments.scheduler,
+        scheduler_metric=arguments.scheduler_metric,
         checkpoint_seconds=arguments.checkpoint_seconds,
         retry_failed=arguments.retry_failed,
     )

@@ -226,7 +226,7 @@ def study_config(recipe: Recipe, fingerprints: Mapping[str, str], *, labelled: b
         local_sizes={name: local_size(name, size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,
-        trials=recipe.trials if recipe.search == "tpe" else 0,
+        trials=0 if recipe.search == "grid" else recipe.trials,
         labelled=labelled,
         shared=recipe.shared,
     )

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,6 +237,21 @@ def trial_case(rank: int, world: int) -> dict[str, float | None] | None:
     return None if result is None else result.metrics
 
 
+def stopped_case(rank: int, world: int) -> dict[str, float | None] | None:
+    """Metrics of a trial that a scheduler stops after its first epoch, which one rank has."""
+    from toys import stripes_task
+
+    from lejepa_platform.config import TrialConfig
+    from lejepa_platform.rungs import Rung
+    from lejepa_platform.trial import run_trial
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    task = replace(stripes_task(Path(sys.argv[5]).parent / f"data-{rank}", epochs=3), scheduler="asha")
+    Rung.of(Path(task.study), "label_free", TrialConfig.from_flat(task.config), 1).decide("rival", 2.0)
+    result = run_trial(task)
+    return None if result is None else result.metrics
+
+
 def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, float | None] | None:
     """A trial whose floors are not there before all patience of its process group is spent."""
     from filelock import FileLock
@@ -277,6 +293,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "normality": normality_case,
     "normality_refusals": normality_refusals_case,
     "trial": trial_case,
+    "stopped": stopped_case,
 }
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def _image_luck(grid: Grid, images: Images, draws: int, rng: np.random.Generator
 def _smooth(values_CSL: Floats, variance_CL: Floats) -> Floats:
     """Means over seeds drawn together by the noise in them: λ's common curve to flat, each cell's to the common."""
     mean_CL = mean_of(values_CSL, axis=1)
-    noise = float(np.nanmean(variance_CL / np.maximum(np.isfinite(values_CSL).sum(axis=1), 1)))
+    noise = float(mean_of((variance_CL / np.maximum(np.isfinite(values_CSL).sum(axis=1), 1)).ravel(), axis=0))
     level_C1 = mean_of(mean_CL, axis=1)[:, None]
     common_L = mean_of(mean_CL - level_C1, axis=0)
     own_CL = mean_CL - level_C1 - common_L

@@ -47,9 +47,7 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
     """
     encoder.eval()
     splits = {"train": train, "val": data.splits["val"], "test": data.splits["test"]}
-    held_out = held_out_sample(splits["val"], HELD_OUT)
-    with batch_statistics(encoder) if len(held_out) >= MIN_SAMPLES else nullcontext():
-        geometry = measure_geometry(embed(encoder, data, held_out, image_size, projected=True))
+    geometry = held_out_geometry(encoder, data, image_size=image_size)
     if data.labels is None:
         return Evaluation(linear=None, knn=None, geometry=geometry)
     splits["train"] = few_per_class(train, data.labels[train], data.probe_per_class)
@@ -60,3 +58,17 @@ def evaluate(encoder: Encoder, data: ImageDataset, *, image_size: int, train: La
         knn=knn_probe(embeddings, labels),
         geometry=geometry,
     )
+
+
+def held_out_geometry(encoder: Encoder, data: ImageDataset, *, image_size: int, count: int = HELD_OUT) -> Geometry:
+    """The shape of the projections of validation images.
+
+    Args:
+        encoder: In evaluation mode.
+        data: The images.
+        image_size: Side of the images that the encoder sees, in pixels.
+        count: Of the images, at most.
+    """
+    held_out = held_out_sample(data.splits["val"], count)
+    with batch_statistics(encoder) if len(held_out) >= MIN_SAMPLES else nullcontext():
+        return measure_geometry(embed(encoder, data, held_out, image_size, projected=True))

@@ -1,10 +1,14 @@
-"""How long a study may take: what would end too late is not begun."""
+"""How long a study may take, and how much of the GPUs: what would end behind that is not begun.
+
+Trials that are under way then are left to end: a trial that is cut off has cost as much and told nothing.
+"""
 
 import math
 import time
 from collections.abc import Iterable, Mapping
 
 from lejepa_platform.config import Flat, TrialConfig
+from lejepa_platform.ledger import TrialLedger
 from lejepa_platform.outcomes import MEASURED
 
 Kind = tuple[str, str, bool]
@@ -15,7 +19,14 @@ class Budget:
     """A deadline, and what trials have taken so far."""
 
     def __init__(
-        self, seconds: float | None, *, finished: Iterable[Flat] = (), expected: Mapping[str, float] | None = None
+        self,
+        seconds: float | None,
+        *,
+        finished: Iterable[Flat] = (),
+        expected: Mapping[str, float] | None = None,
+        gpu_seconds: float | None = None,
+        gpu_seconds_used: float = 0.0,
+        gpus: float = 0.0,
     ) -> None:
         """Start the clock.
 
@@ -23,7 +34,12 @@ class Budget:
             seconds: From now; None = for ever.
             finished: Contents of the result.json files of earlier runs: what is left to do for these is to measure.
             expected: Architecture -> seconds that a trial is thought to take, to infer one from another.
+            gpu_seconds: GPU-seconds of the study, from its first trial; None = any.
+            gpu_seconds_used: What earlier runs took of them.
+            gpus: GPUs of one trial, all its processes together.
         """
+        self._gpu_limit = math.inf if gpu_seconds is None else gpu_seconds
+        self._gpu_used, self._gpus = gpu_seconds_used, gpus
         self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         self._expected = expected or {}
         self._begun: dict[str, tuple[Kind, float]] = {}
@@ -42,12 +58,13 @@ class Budget:
         return self._deadline - time.monotonic()
 
     def allows(self, trial: TrialConfig) -> bool:
-        """Whether a trial would end in time.
+        """Whether a trial would end in time, and leave the GPUs within their budget.
 
         Judged by the longest of its cell; while it has none by the longest of all cells, scaled by what is expected of
         their architectures.
         """
-        self.exhausted = self.exhausted or self._duration(self._kind(trial)) > self.left
+        seconds = self._duration(self._kind(trial))
+        self.exhausted = self.exhausted or seconds > self.left or self._gpus_after(seconds) >= self._gpu_limit
         return not self.exhausted
 
     def began(self, trial: TrialConfig) -> None:
@@ -57,7 +74,15 @@ class Budget:
     def ended(self, key: str) -> None:
         """A trial has ended now."""
         kind, start = self._begun.pop(key)
-        self._took(kind, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        self._gpu_used += seconds * self._gpus
+        self._took(kind, seconds)
+
+    def _gpus_after(self, seconds: float) -> float:
+        """GPU-seconds of the study once a trial of so many seconds has ended, and all that are under way."""
+        now = time.monotonic()
+        under_way = sum(max(self._duration(kind), now - start) for kind, start in self._begun.values())
+        return self._gpu_used + (under_way + seconds) * self._gpus
 
     def _kind(self, trial: TrialConfig) -> Kind:
         return *trial.cell, trial.key in self._trained
@@ -76,3 +101,11 @@ class Budget:
         """How much longer than another an architecture is expected to take; a busy machine slows both."""
         known = architecture in self._expected and other in self._expected
         return self._expected[architecture] / self._expected[other] if known else 1.0
+
+
+def seconds_taken(trial: TrialLedger) -> float:
+    """What a trial and the measurements of its encoder took so far; of one without a result, its whole epochs."""
+    result = trial.result()
+    trained = (row["seconds"] for row in trial.history()) if result is None else (result["seconds"],)
+    later = (*trial.transfer().values(), *trial.measured().values())
+    return float(sum(trained) + sum(entry["seconds"] for entry in later))

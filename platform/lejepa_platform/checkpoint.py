@@ -34,14 +34,15 @@ class Checkpoints:
     def after_epoch(self, state: Callable[[], State]) -> None:
         """Save the state at the end of an epoch, if it is time."""
         if time.perf_counter() - self._last >= self._seconds:
-            self._save(state)
+            self.save(state)
 
     def within_epoch(self, state: Callable[[], State]) -> None:
         """Save the state between two steps, if it is time; a large state seldom enough to cost little."""
         if time.perf_counter() - self._last >= max(self._seconds, self._cost / LARGEST_SHARE):
-            self._save(state)
+            self.save(state)
 
-    def _save(self, state: Callable[[], State]) -> None:
+    def save(self, state: Callable[[], State]) -> None:
+        """Save the state now."""
         start = time.perf_counter()
         buffer = io.BytesIO()
         torch.save({**state(), "history": json.dumps(self._history)}, buffer)

@@ -23,6 +23,7 @@ from lejepa_core.errors import LejepaError
 from lejepa_platform import listing
 from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
+from lejepa_platform.merging import Merge
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -226,7 +227,7 @@ def status(study: StudyLedger) -> dict[str, Any]:
     return {
         "study": study.name,
         "total": total,
-        "done": outcomes.total(),
+        "done": outcomes.total() - outcomes["stopped"],
         "outcomes": counts,
         "path": str(study.path),
     }
@@ -298,6 +299,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Ui, tyro.conf.subcommand("ui")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Merge, tyro.conf.subcommand("merge")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

@@ -22,7 +22,7 @@ METHOD_VERSION = 4
 STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"
 """What an error adds where a data set has other images than before."""
 
-Search = Literal["grid", "tpe"]
+Search = Literal["grid", "tpe", "qmc"]
 Flat = dict[str, Any]
 T = TypeVar("T")
 
@@ -138,8 +138,8 @@ class StudyConfig:
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
         if self.search == "tpe" and not self.labelled:
-            raise SettingError("a search needs accuracies to go by, and --unlabelled has none; use --search grid")
-        if self.search == "tpe" and (len(self.lambdas) < 2 or self.trials < 1):
+            raise SettingError("--search tpe needs accuracies to go by, and --unlabelled has none; use qmc or grid")
+        if self.search != "grid" and (len(self.lambdas) < 2 or self.trials < 1):
             raise SettingError("a search needs two ends of λ and --trials of at least 1")
 
     def cells(self) -> Iterator[tuple[str, str]]:
@@ -181,15 +181,10 @@ class StudyConfig:
         Raises:
             SettingError: If the two differ in more than their axes.
         """
-        different = differences(self.shared, other.shared)
-        different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
-        images = self.other_images(other)
-        different += [f"images of {name}" for name in images]
-        different += [f"weights of {name}" for name in self.other_weights(other)]
-        if different:
+        if different := self.conflicts(other):
             raise SettingError(
                 f"--extend adds to the axes of a study; {self.name!r} has other {', '.join(different)}"
-                f"{STREAM_HINT if images else ''}"
+                f"{STREAM_HINT if self.other_images(other) else ''}"
             )
         optimisers = {
             name: union(self.optimisers.get(name, ()), other.optimisers.get(name, ()))
@@ -210,6 +205,13 @@ class StudyConfig:
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
         ).evaluated_on(self.evaluate_on)
+
+    def conflicts(self, other: Self) -> list[str]:
+        """In what two studies differ besides their axes and what their encoders are measured by."""
+        different = differences(self.shared, other.shared)
+        different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
+        different += [f"images of {name}" for name in self.other_images(other)]
+        return different + [f"weights of {name}" for name in self.other_weights(other)]
 
     def evaluated_on(self, stored: Mapping[str, str]) -> Self:
         """This study, evaluated on what was stored as well.

@@ -1,14 +1,17 @@
 """How and where a study runs: everything that changes no result."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
+from lejepa_platform.budget import Budget, seconds_taken
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement
+from lejepa_platform.ledger import TrialLedger
+from lejepa_platform.rungs import Scheduler, SchedulerMetric, rung_epochs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +49,12 @@ class Execution:
     """Seconds that an inline trial may take."""
     max_seconds: float | None = None
     """Seconds that the study may take; trials that would end later are left for another run."""
+    max_gpu_seconds: float | None = None
+    """GPU-seconds that the study may take, those that its finished trials took included."""
+    scheduler: Scheduler = "none"
+    """Stops trials that fall behind others of their cell, or none. Without one, trials that it stopped go on."""
+    scheduler_metric: SchedulerMetric = "label_free"
+    """What it compares them by: view retrieval on held-out images, or the probe that learns along."""
     expected_seconds: Mapping[str, float] = field(default_factory=dict)
     """Architecture -> seconds that a trial is thought to take, where that is known; for `max_seconds`."""
     checkpoint_seconds: float = 5.0
@@ -57,7 +66,8 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing, and what an executor cannot do."""
-        for name in ("workers", "threads", "micro_batch", "max_concurrent", "time_limit", "max_seconds"):
+        numbers = ("workers", "threads", "micro_batch", "max_concurrent", "time_limit", "max_seconds", "max_gpu_seconds")
+        for name in numbers:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
@@ -67,6 +77,8 @@ class Execution:
             raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
         if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):
             raise SettingError("a time limit came with ray_train, which has none; leave out --trial-timeout")
+        if self.max_gpu_seconds is not None and not self.gpus:
+            raise SettingError("--max-gpu-hours came, and trials use no GPU; use --max-hours, or --gpus-per-worker")
 
     @property
     def _automatic(self) -> Literal["inline", "ray_train"]:
@@ -76,6 +88,23 @@ class Execution:
     def cache(self) -> Path:
         """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
         return self.storage / ".cache"
+
+    def budget(self, trials: Sequence[TrialLedger]) -> Budget:
+        """What the study may take from now on.
+
+        Args:
+            trials: Those of earlier runs. They count as if they had had as many GPUs as trials have now.
+        """
+        gpus = self.workers * self.gpus
+        used = 0.0 if self.max_gpu_seconds is None else gpus * sum(map(seconds_taken, trials))
+        return Budget(
+            self.max_seconds,
+            finished=[result for trial in trials if (result := trial.result()) is not None],
+            expected=self.expected_seconds,
+            gpu_seconds=self.max_gpu_seconds,
+            gpu_seconds_used=used,
+            gpus=gpus,
+        )
 
     def placement(self, scratch: Path) -> Placement:
         """What one trial takes of the cluster."""
@@ -89,3 +118,22 @@ class Execution:
             scratch=str(scratch),
             trial_function=self.trial_function,
         )
+
+
+def check_scheduler(execution: Execution, *, epochs: int, labelled: bool) -> None:
+    """Refuse a scheduler that could compare nothing.
+
+    Args:
+        execution: That names it.
+        epochs: Of each trial.
+        labelled: Whether the images have classes.
+
+    Raises:
+        SettingError: If trials have no epoch to be stopped after, or no probe learns along.
+    """
+    if execution.scheduler == "none":
+        return
+    if not rung_epochs(epochs):
+        raise SettingError(f"--scheduler {execution.scheduler} came with {epochs} epoch, at least 2 were wanted")
+    if execution.scheduler_metric == "online_probe" and not labelled:
+        raise SettingError("--scheduler-metric online_probe needs classes, and --unlabelled has none; use label_free")

@@ -1,8 +1,8 @@
 """Two ways to run the one trial function on Ray: `inline` and `ray_train`.
 
 `inline`: a reused Tune actor for trials of one process. The actor owns one child process, reused while outcomes
-are ok, killed on time-out and replaced after any other outcome: an actor cannot be retired, and an out-of-memory,
-a leak or a CUDA error would poison the trials behind it.
+are ok or stopped, killed on time-out and replaced after any other outcome: an actor cannot be retired, and an
+out-of-memory, a leak or a CUDA error would poison the trials behind it.
 
 `ray_train`: a Ray Train worker group per trial, inside a Tune function; for trials of several workers.
 """
@@ -134,7 +134,7 @@ class Child:
             ended = record_failure(task, "error", "the trial ended without a result", time.monotonic() - start)
         else:
             ended = record_failure(task, outcome, reason, time.monotonic() - start, all_of_it=False)
-        if ended != "ok" or outcome != "done":
+        if ended not in ("ok", "stopped") or outcome != "done":
             self.stop()
             self._start()
         return ended

@@ -6,6 +6,7 @@ STUDY/trials/KEY/config.json      what the trial is
                  attempt.json     how often it was started; a write by an older attempt is refused
                  metrics.jsonl    one line per epoch
                  checkpoint/      where it can continue
+                 collapsed.json   epochs of a search's trial after which its projections had collapsed
                  predictions.npz  test predictions per image
                  encoder.safetensors  the pretrained backbone
                  projector.safetensors  what stood on it in training: label-free criteria look at projections too
@@ -13,6 +14,7 @@ STUDY/trials/KEY/config.json      what the trial is
                  transfer.json    what that backbone is worth on other data sets; may grow later
                  measured.json    what protocols found of the encoder, and their versions; may grow later
                  NAME.npz         arrays of the protocol of this name
+STUDY/rungs/                      what a scheduler knows and decided, see `lejepa_platform.rungs`
 STUDY/floors/NAME.json            probes of untrained backbones, and what trials share of protocols
 """
 
@@ -120,7 +122,7 @@ class TrialLedger:
         self.require_current()
         if not self.finished():
             write_json(self.path / "result.json", result.as_json())
-        if result.outcome not in FAILURES:
+        if result.outcome not in (*FAILURES, "stopped"):
             shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
     def finished(self) -> bool:
@@ -273,6 +275,12 @@ class TrialLedger:
             kept = {name: entry for name, entry in held.items() if entry["outcome"] not in FAILURES}
             if kept != held:
                 write_json(self.path / file, kept)
+
+    def forget_stopped(self) -> None:
+        """Drop the result of a trial that a scheduler stopped, so that it goes on; not that of one that collapsed."""
+        result = self.result()
+        if result is not None and result["outcome"] == "stopped" and "rung/epoch" in result["metrics"]:
+            self.forget()
 
     def _entries(self, file: str) -> dict[str, Flat]:
         entries = read_json(self.path / file)

@@ -16,9 +16,10 @@ from lejepa_platform.errors import StudyError
 from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.placement import concurrent_trials, with_decoders
+from lejepa_platform.planners import LackingPlanner, Planner
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
-from lejepa_platform.search import LackingPlanner, Planner, StudySearcher, make_planner
+from lejepa_platform.search import StudySearcher, make_planner
 from lejepa_platform.tracking import Tracker
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
@@ -98,8 +99,10 @@ def run_study(
         if execution.retry_failed:
             for trial in ledger.trials():
                 trial.forget_failures()
-        held = [result for trial in ledger.trials() if (result := trial.result()) is not None]
-        budget = Budget(execution.max_seconds, finished=held, expected=execution.expected_seconds)
+        if train and execution.scheduler == "none":
+            for trial in ledger.trials():
+                trial.forget_stopped()
+        budget = execution.budget(list(ledger.trials()))
         planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
@@ -134,7 +137,7 @@ def _require_complete(
     if len(complete) < planner.total:
         if not budget.exhausted:
             raise StudyError(f"Ray ended with {left}")
-        LOG.warning("the time is up with %s", left)
+        LOG.warning("the budget is spent with %s", left)
 
 
 def _drive(

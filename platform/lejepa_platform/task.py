@@ -9,6 +9,7 @@ from typing import Self
 from lejepa_core.settings import Stream
 from lejepa_platform.config import Flat, TrialConfig
 from lejepa_platform.ledger import TrialLedger, Wanted
+from lejepa_platform.rungs import Scheduler, SchedulerMetric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,12 @@ class TrialTask:
     """Images that the backbone of this process sees at a time; None = its whole share of the batch. See `pretrain`."""
     checkpoint_seconds: float = 5.0
     """Least time between checkpoints."""
+    scheduler: Scheduler = "none"
+    """What stops trials that fall behind others of their cell."""
+    scheduler_metric: SchedulerMetric = "label_free"
+    """What it compares them by."""
+    stop_collapsed: bool = False
+    """Whether the trial ends early once it has collapsed for good."""
     evaluate_on: Mapping[str, str] = field(default_factory=dict)
     """Other data sets that the encoder is evaluated on afterwards: name -> fingerprint."""
     target_sources: Mapping[str, str] = field(default_factory=dict)

@@ -30,6 +30,7 @@ from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
 from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
+from lejepa_platform.early_stop import Stop, Stopper
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
 from lejepa_platform.task import TrialTask
@@ -110,13 +111,15 @@ def _train_and_evaluate(
     overhead: float,
 ) -> TrialResult | None:
     try:
-        history = _pretrain(task, config, ledger, data, encoder, torch.from_numpy(train))
+        history, stop = _pretrain(task, config, ledger, data, encoder, torch.from_numpy(train))
     except DivergedError as error:
         history = ledger.history()
         metrics |= dict.fromkeys(loss_metrics(config, (math.nan, math.nan, math.nan)))
         return _result(config, "diverged", str(error), metrics, history, overhead) if rank() == 0 else None
     if rank() != 0:
         return None
+    if stop is not None:
+        return _result(config, "stopped", stop.reason, metrics | stop.metrics, history, overhead)
     start = time.perf_counter()
     evaluation = evaluate(encoder, data, image_size=config.image_size, train=train)
     metrics |= _public_metrics(history[-1]) | evaluation.metrics()
@@ -142,11 +145,14 @@ def _pretrain(
     data: ImageDataset,
     encoder: Encoder,
     train: torch.Tensor,
-) -> list[Flat]:
-    """Train to the end, keeping metrics and checkpoints; returns one row per epoch."""
+) -> tuple[list[Flat], Stop | None]:
+    """Train to the end, keeping metrics and checkpoints; returns one row per epoch, and why it ended early if so."""
     saved = load_checkpoint(ledger)
     history: list[Flat] = json.loads(saved["history"]) if saved else []
     checkpoints = Checkpoints(ledger, history, task.checkpoint_seconds) if rank() == 0 else None
+    stopper = Stopper(task, config, data, encoder)
+    if stop := stopper.found_before(history):
+        return history, stop
     within = checkpoints.within_epoch if checkpoints else None
     for epoch in pretrain(config, data, encoder, train=train, resume=saved, checkpoint=within,
                           micro_batch=task.micro_batch):  # fmt: skip
@@ -154,7 +160,11 @@ def _pretrain(
         if checkpoints:
             ledger.write_metrics(history)
             checkpoints.after_epoch(epoch.state)
-    return history
+        if stop := stopper.after(history[-1]):
+            if checkpoints:
+                checkpoints.save(epoch.state)
+            return history, stop
+    return history, None
 
 
 def _keep(ledger: TrialLedger, encoder: Encoder, evaluation: Evaluation, data: ImageDataset) -> None:

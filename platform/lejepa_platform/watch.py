@@ -44,6 +44,10 @@ class Watch:
             gpus=execution.gpus,
             micro_batch=execution.micro_batch,
             checkpoint_seconds=execution.checkpoint_seconds,
+            scheduler=execution.scheduler,
+            scheduler_metric=execution.scheduler_metric,
+            # In a grid the window of λ must not depend on a detector of collapse.
+            stop_collapsed=self._config.search != "grid",
             protocols=dict(self._wanted.protocols),
             evaluate_on=dict(self._wanted.evaluate_on),
             target_sources={name: execution.sources[name] for name in self._config.evaluate_on},

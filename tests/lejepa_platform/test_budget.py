@@ -2,12 +2,16 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from toys import STUDY
 
-from lejepa_platform.budget import Budget
+from lejepa_core.errors import SettingError
+from lejepa_platform.budget import Budget, seconds_taken
 from lejepa_platform.config import Flat
+from lejepa_platform.execution import Execution
+from lejepa_platform.ledger import ProtocolResult, StudyLedger, TrialResult
 
 ARCHITECTURE = STUDY.grid()[0].architecture
 FIRST, OTHER = STUDY.grid()[0], next(trial for trial in STUDY.grid() if trial.cell != STUDY.grid()[0].cell)
@@ -86,3 +90,44 @@ def test_whatever_is_expected_something_begins() -> None:
 def test_the_time_left_shrinks() -> None:
     assert Budget(None).left == float("inf")
     assert 59.0 < Budget(60.0).left <= 60.0
+
+
+def gpus(limit: float, used: float = 0.0, **known: float) -> Budget:
+    finished = [result(known["seconds"])] if known else []
+    return Budget(None, finished=finished, gpu_seconds=limit, gpu_seconds_used=used, gpus=0.5)
+
+
+@pytest.mark.parametrize(("limit", "allowed"), [(40.0, False), (60.0, True)])
+def test_a_trial_that_would_take_more_of_the_gpus_than_is_left_is_not_begun(limit: float, allowed: bool) -> None:
+    assert gpus(limit, seconds=100.0).allows(AGAIN) is allowed
+
+
+def test_gpu_seconds_of_earlier_runs_count() -> None:
+    assert not gpus(60.0, used=20.0, seconds=100.0).allows(AGAIN)
+
+
+def test_trials_under_way_will_take_their_share() -> None:
+    budget = gpus(120.0, seconds=100.0)
+    budget.began(AGAIN)
+    assert budget.allows(replace(AGAIN, seed=98))
+    budget.began(replace(AGAIN, seed=98))
+    assert not budget.allows(replace(AGAIN, seed=97))
+
+
+def test_behind_the_budget_nothing_begins_though_nothing_is_known_of_trials() -> None:
+    assert gpus(10.0, used=9.0).allows(FIRST)
+    assert not gpus(10.0, used=10.0).allows(FIRST)
+
+
+def test_a_trial_took_what_training_and_measuring_took_and_an_unfinished_one_its_epochs(tmp_path: Path) -> None:
+    trial = StudyLedger(tmp_path / "s").trial(FIRST.key).begin(FIRST)
+    trial.write_metrics([{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 3.0}])
+    assert seconds_taken(trial) == 5.0
+    trial.write_result(TrialResult(key=FIRST.key, outcome="ok", config=FIRST.flat(), metrics={}, seconds=7.0))
+    trial.write_measured("paper", ProtocolResult(version=1, seconds=1.5))
+    assert seconds_taken(trial) == 8.5
+
+
+def test_a_budget_of_gpu_hours_is_refused_where_trials_use_none(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--max-gpu-hours came, and trials use no GPU; use --max-hours"):
+        Execution(storage=tmp_path, sources={}, tracking_uri="", max_gpu_seconds=3600)

@@ -23,9 +23,10 @@ from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.execution import Execution
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.planners import LackingPlanner
 from lejepa_platform.protocols import check_protocols, measure_protocol, wanted_of
 from lejepa_platform.run import run_task
-from lejepa_platform.search import LackingPlanner, make_planner
+from lejepa_platform.search import make_planner
 from lejepa_platform.study import open_study
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking.record import Record, Stamp

@@ -44,6 +44,15 @@ def test_only_what_is_named_is_added(stored: Path, capsys: pytest.CaptureFixture
     assert StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"]) == before
 
 
+def test_another_architecture_is_added_with_its_own_optimiser(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"])
+    out = lines(stored, capsys, "--architectures", "vit_mini_p4")
+    assert len(out) == 2 + 1
+    assert {trial.key for trial in before.grid()} < {line.split()[0] for line in out}
+    (added,) = (line for line in out if "vit_mini_p4 / digits" in line)
+    assert "lr=0.005" not in added
+
+
 @pytest.mark.parametrize(
     ("setting", "value"), [("epochs", "2"), ("regularizer", "watson"), ("sampler", "sobol"), ("slices", "32")]
 )

@@ -14,7 +14,10 @@ from mlflow import MlflowClient
 from studies import results, run, start, wait_for
 from toys import STUDY, write_folder
 
+from lejepa_platform.cli import main as lejepa
+from lejepa_platform.cli import status
 from lejepa_platform.execution import Execution
+from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.study import run_study
 from lejepa_platform.tracking import default_uri
 
@@ -243,6 +246,42 @@ def test_a_study_whose_time_is_up_says_so_and_the_same_command_goes_on(tmp_path:
     _, err = run(storage, images, "--max-hours", "0.0003")
     left = 4 - len(results(storage))
     assert left > 0
-    assert f"the time is up with {left} of 4 trials unfinished" in err
+    assert f"the budget is spent with {left} of 4 trials unfinished" in err
     run(storage, images)
     assert len(results(storage)) == 4
+
+
+@pytest.mark.slow
+def test_what_a_scheduler_stops_is_unfinished_and_goes_on_without_it(tmp_path: Path, images: Path) -> None:
+    storage, whole = tmp_path / "studies", tmp_path / "whole" / "studies"
+    whole.parent.mkdir()
+    arguments = ["--architectures", "resnet10t_w32", "--lambdas", "0.01", "0.05", "0.2", "0.5", "--max-concurrent", "1"]
+    out, _ = run(storage, images, *arguments, "--scheduler", "asha")
+    stopped = {key for key, result in results(storage).items() if result["outcome"] == "stopped"}
+    assert stopped
+    assert f"{4 - len(stopped)} of 4 trials ended ok ({len(stopped)} stopped)" in out
+    assert (storage / "s" / "report.html").is_file()
+    assert status(StudyLedger.at(storage, "s"))["done"] == 4 - len(stopped)
+    before = results(storage)
+    run(storage, images, *arguments, "--scheduler", "asha")
+    assert results(storage) == before
+    run(storage, images, *arguments)
+    run(whole, images, *arguments)
+    assert {k: r["metrics"] for k, r in results(storage).items()} == {
+        k: r["metrics"] for k, r in results(whole).items()
+    }
+
+
+@pytest.mark.slow
+def test_the_command_of_a_merged_study_trains_what_both_lack(tmp_path: Path, images: Path) -> None:
+    storage = tmp_path / "studies"
+    arguments = ["--architectures", "resnet10t_w32", "--epochs", "1"]
+    run(storage, images, *arguments, "--lambdas", "0.02", "0.2", "--study", "a")
+    run(storage, images, *arguments, "--lambdas", "0.2", "0.5", "--study", "b", "--seed", "1")
+    assert lejepa(["merge", "a", "b", "--into", "s", "--storage", str(storage)]) == 0
+    before = results(storage)
+    run(storage, images, *arguments, "--extend")
+    after = results(storage)
+    assert len(before) == 4
+    assert len(after) == 6
+    assert {key: after[key] for key in before} == before

@@ -66,8 +66,8 @@ class Execution:
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing, and what an executor cannot do."""
-        numbers = ("workers", "threads", "micro_batch", "max_concurrent", "time_limit", "max_seconds", "max_gpu_seconds")
-        for name in numbers:
+        names = ("workers", "threads", "micro_batch", "max_concurrent", "time_limit", "max_seconds", "max_gpu_seconds")
+        for name in names:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")

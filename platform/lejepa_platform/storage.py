@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-import tyro
 from filelock import FileLock
+from tyro.constructors import PrimitiveConstructorSpec
 from upath import UPath
 
 from lejepa_platform import objects
@@ -32,14 +32,23 @@ def location(text: str) -> Location:
     return objects.objects_below(text) if "://" in text else Path(text)
 
 
-def _argument(text: str) -> Location:
+def _argument(texts: list[str]) -> Location:
     try:
-        return location(text)
+        return location(texts[0])
     except StorageError as error:
         raise ValueError(str(error)) from None
 
 
-Storage: TypeAlias = Annotated[Location, tyro.conf.arg(constructor=_argument, metavar="PATH|s3://BUCKET/PREFIX")]
+Storage: TypeAlias = Annotated[
+    Location,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH|s3://BUCKET/PREFIX",
+        instance_from_str=_argument,
+        is_instance=lambda value: isinstance(value, Location),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
 """A place for studies, on a command line."""
 
 

@@ -244,7 +244,7 @@ def test_a_store_that_cannot_be_used_is_one_line_within_15_seconds(
 
 def test_a_bucket_that_does_not_exist_is_named(environment: dict[str, str]) -> None:
     for use in (require_writable, study_names):
-        with pytest.raises(StorageError, match="s3://nobody/x.*NoSuchBucket"):
+        with pytest.raises(StorageError, match=r"s3://nobody/x.*NoSuchBucket"):
             use(location("s3://nobody/x"))
 
 

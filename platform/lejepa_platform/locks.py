@@ -3,11 +3,11 @@
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import time
 import uuid
-from _thread import interrupt_main
 from typing import Final, Self
 
 import psutil
@@ -108,7 +108,8 @@ class StoreLock:
             except objects.ChangedError:
                 if not self._still_ours():
                     LOG.error("another process has taken over study %r", self._study)
-                    interrupt_main()
+                    # As Ctrl-C would: a tidy stop.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                     return
 
     def _still_ours(self) -> bool:

@@ -225,7 +225,7 @@ def _filesystem() -> Any:
         from s3fs import S3FileSystem
     except ImportError as error:
         raise StorageError(f"storage on s3:// needs the Python package {error.name}; pip install '.[s3]'") from error
-    store = S3FileSystem(**_OPTIONS)
+    store = S3FileSystem(**_OPTIONS, skip_instance_cache=True)
     # We try again ourselves.
     store.retries = 1
     return store

@@ -84,7 +84,7 @@ def fill(storage: Location) -> StudyLedger:
     metrics: dict[str, float | None] = {"val/linear_top1": 0.5, "test/linear_top1": 0.25}
     done.write_result(TrialResult(key=done.key, outcome="ok", config=trials[0].flat(), metrics=metrics, seconds=1.0))
     done.write_measured("criteria", ProtocolResult(version=1, metrics={"geometry/lidar": 3.0}))
-    failed.write_result(TrialResult(key=failed.key, outcome="oom", reason="too large", config=trials[1].flat()))
+    failed.write_result(TrialResult(key=failed.key, outcome="oom", config=trials[1].flat(), metrics={}))
     return study
 
 
@@ -157,7 +157,7 @@ def test_an_older_attempt_can_write_nothing(storage: Location) -> None:
 def test_a_result_takes_the_checkpoint_with_it(storage: Location) -> None:
     trial = StudyLedger(storage / "s").trial(TRIAL.key).begin(TRIAL)
     trial.write("checkpoint/state.pt", b"weights")
-    trial.write_result(TrialResult(key=TRIAL.key, outcome="ok", config=TRIAL.flat()))
+    trial.write_result(TrialResult(key=TRIAL.key, outcome="ok", config=TRIAL.flat(), metrics={}))
     assert files(trial.path) == {"attempt.json", "config.json", "result.json"}
 
 

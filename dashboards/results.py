@@ -5,7 +5,6 @@ The ledger is the truth about trials, so this needs no tracker.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -13,7 +12,7 @@ import pandas as pd
 from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import DOCUMENTS, FAILURES, StudyLedger, TrialLedger
-from lejepa_platform.storage import Location, folder_at_hand
+from lejepa_platform.storage import Location, folder_at_hand, read_bytes
 
 PENDING: Final = "pending"
 TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")
@@ -214,8 +213,8 @@ def trial_row(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None and value != ""}
 
 
-def _epochs_done(path: Path) -> int:
-    return path.read_text(encoding="utf-8").count("\n") if path.is_file() else 0
+def _epochs_done(path: Location) -> int:
+    return (read_bytes(path) or b"").count(b"\n")
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -6,10 +6,11 @@ AWS_ACCESS_KEY_ID and so on. Nothing of that is ever written anywhere.
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from upath import UPath
@@ -22,6 +23,10 @@ FIRST_PATIENCE: Final = 10.0
 PATIENCE: Final = 60.0
 """Seconds for which a store is tried that answered before."""
 _LONGEST_PAUSE: Final = 5.0
+_AT_ONCE: Final = 32
+"""Requests under way, where many objects are read."""
+_BATCH: Final = 256
+"""Objects for which patience is counted together."""
 _BUSY: Final = ("SlowDown", "RequestTimeout", "Throttling", "TooManyRequests")
 _CHANGED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 _OPTIONS: Final = {
@@ -32,7 +37,7 @@ _OPTIONS: Final = {
     "config_kwargs": {
         "connect_timeout": 5,
         "read_timeout": 10,
-        "max_pool_connections": 50,
+        "max_pool_connections": _AT_ONCE,
         "retries": {"mode": "standard", "total_max_attempts": 1},
     },
 }
@@ -80,19 +85,27 @@ def get_all(paths: Iterable[UPath]) -> dict[str, bytes]:
     Raises:
         StorageError: If the store cannot be used.
     """
-    by_key = {path.path: path for path in paths}
-    if not by_key:
-        return {}
-    first = next(iter(by_key.values()))
+    found: dict[str, bytes] = {}
+    for batch in _batches(paths):
+        missing = [path.path for path in batch]
+        _patiently("read", batch[0], partial(_get_missing, missing, found))
+    return found
 
-    def read() -> dict[str, bytes]:
-        found = _filesystem().cat(list(by_key), on_error="return")
-        for answer in found.values():
-            if isinstance(answer, Exception) and not _absent(answer):
-                raise answer
-        return {key: answer for key, answer in found.items() if isinstance(answer, bytes)}
 
-    return _patiently("read", first, read)
+def _batches(paths: Iterable[UPath]) -> Iterator[list[UPath]]:
+    rest = iter(paths)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _get_missing(missing: list[str], found: dict[str, bytes]) -> None:
+    """Read objects into what is found; those that are neither read nor absent stay missing, for the next time."""
+    answers = _filesystem().cat(missing, on_error="return", batch_size=_AT_ONCE)
+    found |= {key: answer for key, answer in answers.items() if isinstance(answer, bytes)}
+    failed = {key: answer for key, answer in answers.items() if key not in found and not _absent(answer)}
+    missing[:] = failed
+    if failed:
+        raise next(iter(failed.values()))
 
 
 def put(path: UPath, data: bytes) -> None:

@@ -22,15 +22,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final, Self
-
-from filelock import FileLock, Timeout
 
 from lejepa_core.settings import Stream
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
-from lejepa_platform.locks import StoreLock
+from lejepa_platform.locks import driver_lock
 from lejepa_platform.outcomes import (
     FAILURES,
     MEASURED,
@@ -396,12 +393,4 @@ class StudyLedger:
         Raises:
             StudyError: If another process holds it.
         """
-        if not isinstance(self.path, Path):
-            return StoreLock(self.path / ".driver.lock", self.name)
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".driver.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StudyError(f"another process is running study {self.name!r}; wait for it or stop it") from error
-        return lock
+        return driver_lock(self.path / ".driver.lock", self.name)

@@ -1,4 +1,4 @@
-"""The lock of a study in a store, where no system lets go of what a dead process held: it has to be kept up."""
+"""Who drives a study: a file that the system lets go of with its holder, or in a store an object that is kept up."""
 
 import json
 import logging
@@ -8,20 +8,45 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Final, Self
 
 import psutil
+from filelock import FileLock, Timeout
 from upath import UPath
 
 from lejepa_platform import objects
 from lejepa_platform.errors import StorageError, StudyError
-from lejepa_platform.storage import parse_json
+from lejepa_platform.storage import Location, parse_json
 
 LOG = logging.getLogger("lejepa")
 BEAT_SECONDS: Final = 10.0
 """How often the holder of a lock says that it lives."""
 LEASE_SECONDS: Final = 60.0
 """After so long without a word from its holder, a lock is free."""
+
+
+def driver_lock(path: Location, study: str) -> AbstractContextManager[object]:
+    """Take the lock of a study.
+
+    Args:
+        path: Of the lock.
+        study: The study's name.
+
+    Raises:
+        StudyError: If another process holds it.
+        StorageError: If a store cannot be used.
+    """
+    if not isinstance(path, Path):
+        return StoreLock(path, study)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StudyError(f"another process is running study {study!r}; wait for it or stop it") from error
+    return lock
 
 
 class StoreLock:

@@ -8,19 +8,23 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import s3
 from studies import PYTHON_PATH, results, start, wait_for
-from toys import STUDY, TRIAL, write_folder
+from toys import STUDY, TRIAL, stripes_task, write_folder
 
 from dashboards.report import main as report
 from dashboards.results import read_results
+from lejepa_core.evaluation.protocols import PROTOCOLS
 from lejepa_platform import locks, objects
 from lejepa_platform.cli import main
+from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import StorageError, StudyError, SupersededError, TrackingError
+from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import ProtocolResult, StudyLedger, TrialResult
 from lejepa_platform.storage import Location, location, read_json, require_writable, study_names, write_bytes
 from lejepa_platform.tracking import tracking_uri
@@ -102,6 +106,27 @@ def test_a_study_in_a_store_is_that_of_a_folder(
     assert {key: result["metrics"] for key, result in ours.items()} == {k: r["metrics"] for k, r in local.items()}
     assert len(ours) == 2
     assert files(storage / "s") == files(folder / "s")
+
+
+def test_a_trial_in_a_store_is_that_of_a_folder(
+    storage: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
+    monkeypatch.setenv("LEJEPA_CACHE", str(tmp_path / "cache"))
+    local = replace(stripes_task(tmp_path), protocols={"criteria": PROTOCOLS["criteria"].version})
+    config, study = TrialConfig.from_flat(local.config), StudyLedger(storage / "s")
+    attempt = study.trial(config.key).begin(config).attempt
+    ours = replace(local, study=str(study.path), attempt=attempt, cache="")
+    child = Child(Placement(executor="inline"))
+    outcomes = [child.run(task) for task in (local, ours)]
+    child.stop()
+    assert outcomes[0] == outcomes[1]
+    assert ours.done and local.done
+    (here,), (there,) = ([trial.result() for trial in StudyLedger(s.ledger.path.parent.parent).trials()]
+                         for s in (local, ours))  # fmt: skip
+    assert here and there and here["metrics"] == there["metrics"]
+    assert ours.ledger.later_metrics() == local.ledger.later_metrics()
+    assert files(ours.ledger.path) == files(local.ledger.path)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from dashboards.places import Place, Source
 from dashboards.results import Results
 from dashboards.summary import Json
 from lejepa_platform.errors import StudyError
-from lejepa_platform.storage import write_bytes
+from lejepa_platform.storage import Storage, write_bytes
 
 LONGEST_SETTING = 120
 
@@ -30,7 +30,7 @@ class Arguments:
     """Likewise; differences are this one less the first."""
     source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
     """Where to read trials: the studies' folders, or MLflow."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     tracking_uri: str | None = None
     """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db of the storage."""

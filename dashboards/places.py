@@ -7,14 +7,15 @@ from typing import Literal
 from dashboards.remote import read_remote
 from dashboards.results import Results, read_results
 from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.storage import Location, cache_of, study_names
 from lejepa_platform.tracking import mirrored_studies, tracking_uri
 
 Source = Literal["ledger", "mlflow"]
 
 
-def tracker_cache(storage: Path) -> Path:
+def tracker_cache(storage: Location) -> Path:
     """Where what was read of a tracker is kept."""
-    return storage / ".cache" / "mlflow"
+    return cache_of(storage) / "mlflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Place:
     """A storage folder, or a tracker."""
 
     source: Source
-    storage: Path
+    storage: Location
     """Folder of all studies; of a tracker, where reports and what was read of it are kept."""
     uri: str | None = None
     """The tracker, if it is not that of the environment or of the storage."""
@@ -45,9 +46,9 @@ class Place:
         """
         if self.source == "mlflow":
             return mirrored_studies(self.tracker)
-        return sorted(path.parent.name for path in self.storage.glob("*/study.json"))
+        return study_names(self.storage)
 
-    def folder(self, study: str) -> Path:
+    def folder(self, study: str) -> Location:
         """Where what is made of a study belongs, which need not exist if the study is read from a tracker.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +34,8 @@ from dashboards.summary import Json, numbers, plain
 from dashboards.transfer import views
 from dashboards.verdict import key_figures, verdict, warnings
 from lejepa_platform.ledger import transfer_prefix
-from lejepa_platform.storage import write_bytes, write_json
-from lejepa_platform.tracking import run_links, tracking_uri
+from lejepa_platform.storage import Location, Storage, folder_at_hand, write_bytes, write_json
+from lejepa_platform.tracking import known_tracker, run_links
 
 LOCAL_PAGES: Final = "http://127.0.0.1:5000/"
 """Where `lejepa ui` serves a tracking store that is a file."""
@@ -73,7 +73,7 @@ def summarise(results: Results, found: Findings | None = None) -> Json:
     return {**texts, **said, "advice": advice, "notes": list(results.notes)}
 
 
-def write_report(study: Path, tracking: str | None = None) -> Json:
+def write_report(study: Location, tracking: str | None = None) -> Json:
     """Write `summary.json` and `report.html` into a study folder, each replaced in one step.
 
     Args:
@@ -87,11 +87,11 @@ def write_report(study: Path, tracking: str | None = None) -> Json:
         StudyError: The folder holds no study.
         StorageError: The folder cannot be written.
     """
-    uri = tracking or tracking_uri(None, study.parent)
+    uri = tracking or known_tracker(None, study.parent)
     return write_pages(read_results(study), study, run_pages(study.name, uri, tracker_cache(study.parent)))
 
 
-def write_pages(results: Results, folder: Path, links: Json | None = None) -> Json:
+def write_pages(results: Results, folder: Location, links: Json | None = None) -> Json:
     """Write `summary.json` and `report.html`, wherever the results were read; the folder is made if there is none.
 
     Args:
@@ -105,25 +105,32 @@ def write_pages(results: Results, folder: Path, links: Json | None = None) -> Js
     Raises:
         StorageError: The folder cannot be written.
     """
-    found = find(results, folder)
-    summary = summarise(results, found)
-    page = render(results, found, summary, folder, links)
+    with folder_at_hand(folder, _of_figures) as copy:
+        found = find(results, copy)
+        summary = summarise(results, found)
+        page = render(results, found, summary, copy, links)
     write_json(folder / "summary.json", summary)
     write_bytes(folder / "report.html", page.encode())
     return summary
 
 
-def run_pages(study: str, uri: str, cache: Path | None = None) -> Json:
+def _of_figures(names: Collection[str]) -> list[str]:
+    return [name for name in names if name.endswith((".npz", "metrics.jsonl"))]
+
+
+def run_pages(study: str, uri: str | None, cache: Path | None = None) -> Json:
     """Where MLflow's pages show each trial.
 
     Args:
         study: Its name.
-        uri: Its tracker.
+        uri: Its tracker, if there is one.
         cache: Folder to keep what was read in.
 
     Returns:
         An address without credentials, `base`, and what stands behind it by trial key, `runs`.
     """
+    if uri is None:
+        return {"base": LOCAL_PAGES, "runs": {}}
     server = _public(uri) if uri.startswith(("http://", "https://")) else LOCAL_PAGES
     return {"base": f"{server.rstrip('/')}/", "runs": run_links(study, uri, cache)}
 
@@ -229,7 +236,7 @@ class Arguments:
     """Name under the storage, or path; with `--from mlflow` its name there."""
     source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
     """Where to read trials: the study's folder, or MLflow if that is not here. The page is written to STORAGE/STUDY."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     tracking_uri: str | None = None
     """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db of the storage."""
@@ -249,7 +256,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, prog="lejepa report")
     place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
     folder = place.folder(arguments.study)
-    summary = write_pages(place.read(arguments.study), folder, run_pages(folder.name, place.tracker, place.cache))
+    uri = known_tracker(arguments.tracking_uri, arguments.storage)
+    summary = write_pages(place.read(arguments.study), folder, run_pages(folder.name, uri, place.cache))
     if arguments.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:

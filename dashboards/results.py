@@ -3,16 +3,16 @@
 The ledger is the truth about trials, so this needs no tracker.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
+from lejepa_platform.ledger import DOCUMENTS, FAILURES, StudyLedger, TrialLedger
+from lejepa_platform.storage import Location, folder_at_hand, read_bytes
 
 PENDING: Final = "pending"
 TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")
@@ -91,7 +91,7 @@ class Results:
         return self.config.get("search", "grid") != "grid"
 
 
-def read_results(study: Path) -> Results:
+def read_results(study: Location) -> Results:
     """Read a study folder, finished or not.
 
     Args:
@@ -103,7 +103,23 @@ def read_results(study: Path) -> Results:
     Raises:
         StudyError: There is no readable `study.json`.
     """
-    ledger = StudyLedger(study)
+    with folder_at_hand(study, _documents) as folder:
+        return _read(StudyLedger(folder), study)
+
+
+def _documents(names: Collection[str]) -> list[str]:
+    """Of a study's files those that are read here; how far a trial is matters only until it has a result."""
+    held = set(names)
+    wanted = ("study.json", *DOCUMENTS)
+    files = [(name, name.rpartition("/")) for name in names]
+    return [
+        name
+        for name, (folder, _, file) in files
+        if file in wanted or (file == "metrics.jsonl" and f"{folder}/result.json" not in held)
+    ]
+
+
+def _read(ledger: StudyLedger, study: Location) -> Results:
     if not ledger.exists():
         raise StudyError(f"no study.json in {str(study)!r}; wanted the folder of a study: STORAGE/STUDY")
     about = ledger.read()
@@ -197,8 +213,8 @@ def trial_row(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None and value != ""}
 
 
-def _epochs_done(path: Path) -> int:
-    return path.read_text(encoding="utf-8").count("\n") if path.is_file() else 0
+def _epochs_done(path: Location) -> int:
+    return (read_bytes(path) or b"").count(b"\n")
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

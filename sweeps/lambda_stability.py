@@ -30,9 +30,9 @@ from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.placement import concurrent_trials, resources_here
 from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.rungs import Scheduler, SchedulerMetric
-from lejepa_platform.storage import require_writable
+from lejepa_platform.storage import Storage, cache_of, require_writable
 from lejepa_platform.study import open_study, run_study, stored_config
-from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, tracking_uri
+from lejepa_platform.tracking import Tracker, artifacts_of, check_tracking, default_uri, masked, tracking_uri
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
 from sweeps.planning import DataSettings, Plan, absolute, check_recipe, name_of, resolve
@@ -136,12 +136,12 @@ class Arguments:
     """Add to the axes of a study that exists."""
     retry_failed: bool = False
     """Run trials again that ended in oom, timeout or error."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""
     tracking_uri: str | None = None
-    """MLflow tracking store; by default STORAGE/mlflow.db."""
+    """MLflow tracking store; by default STORAGE/mlflow.db, for which a storage on s3:// has no place."""
     address: str | None = None
     """Ray cluster, such as auto or ray://HOST:10001; by default this machine."""
     dry_run: bool = False
@@ -161,7 +161,7 @@ def _run(arguments: Arguments) -> int:
     arguments = _with_names(arguments, stored)
     recipe = _overridden(grown_from(stored, _axes(arguments)) if stored else RECIPES[arguments.preset](), arguments)
     with ExitStack() as stack:
-        cache = arguments.storage / ".cache"
+        cache = cache_of(arguments.storage)
         if arguments.dry_run:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         labelled = stored.config.labelled if stored else not arguments.unlabelled
@@ -357,7 +357,7 @@ def _where(execution: Execution) -> str:
 
 
 def _attach(ledger: StudyLedger, execution: Execution) -> None:
-    tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
+    tracker = Tracker(ledger, execution.tracking_uri, artifacts=artifacts_of(execution.storage))
     tracker.open()
     for name in ("report.html", "summary.json"):
         tracker.attach(ledger.path / name)

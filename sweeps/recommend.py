@@ -31,7 +31,7 @@ from lejepa_platform.config import METHOD_VERSION
 from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.placement import concurrent_trials, resources_here, with_decoders
-from lejepa_platform.storage import require_writable
+from lejepa_platform.storage import Storage, cache_of, require_writable, study_names
 from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import check_tracking, tracking_uri
 from sweeps.pacing import Cost, Shape, fit, measure_cost
@@ -72,7 +72,7 @@ class Arguments:
     """GPUs per trial; a fraction puts several trials on one."""
     threads_per_worker: int = 1
     """CPU threads per trial."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""
@@ -103,7 +103,7 @@ def parse_duration(text: str) -> float:
 def _run(arguments: Arguments) -> int:
     start, budget = time.monotonic(), parse_duration(arguments.budget)
     recipe = _recipe(arguments)
-    data = DataSettings(cache=arguments.storage / ".cache", root=arguments.data_root, labelled=False)
+    data = DataSettings(cache=cache_of(arguments.storage), root=arguments.data_root, labelled=False)
     check_recipe(recipe, data)
     require_writable(arguments.storage)
     data, images = _looked_at(recipe, data, arguments)
@@ -192,9 +192,9 @@ def _hash(*parts: object) -> str:
 
 def _looked_at(recipe: Recipe, data: DataSettings, arguments: Arguments) -> tuple[DataSettings, ImageDataset]:
     """The images, in the form in which a study of them that exists looks at them."""
-    for path in sorted(arguments.storage.glob(f"{_question(arguments)}-*")):
-        study = StudyLedger(path)
-        if study.exists():
+    for name in study_names(arguments.storage):
+        if name.startswith(f"{_question(arguments)}-"):
+            study = StudyLedger(arguments.storage / name)
             held = replace(data, held=study.read().get("streams", {}))
             images = _images(recipe, held)
             if study_name(arguments, images.fingerprint) == study.name:

@@ -1,17 +1,16 @@
 """Which data sets a study streams that exists already: a command that does not say keeps to it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from lejepa_core.settings import Stream
 from lejepa_platform.config import Flat
-from lejepa_platform.storage import read_json
+from lejepa_platform.storage import Location, read_json, study_names
 from sweeps.planning import absolute, name_of, study_config
 from sweeps.recipes import Recipe
 
 
 def held_streams(
-    storage: Path, study: str | None, recipe: Recipe, pristine: Recipe, *, labelled: bool
+    storage: Location, study: str | None, recipe: Recipe, pristine: Recipe, *, labelled: bool
 ) -> Mapping[str, Stream]:
     """How the study that a command goes on with looks at its images.
 
@@ -29,7 +28,7 @@ def held_streams(
         Data set name -> "always" or "never"; nothing if there is no such study, if there are several, or if it is older
         than these entries.
     """
-    names = [study] if study is not None else sorted(path.parent.name for path in storage.glob("*/study.json"))
+    names = [study] if study is not None else study_names(storage)
     documents = [read_json(storage / name / "study.json") for name in names]
     held: list[Mapping[str, Stream]] = [
         document["streams"]

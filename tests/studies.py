@@ -5,22 +5,28 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+PYTHON_PATH = os.pathsep.join(str(ROOT / folder) for folder in (".", "platform", "tests"))
 SMALL = [
     "--architectures", "resnet10t_w32", "convnextv2_micro_p2", "--lambdas", "0.02", "0.2", "--seeds", "1",
     "--epochs", "6", "--batch-size", "16", "--image-size", "32", "--checkpoint-seconds", "0",
 ]  # fmt: skip
 
 
-def start(storage: Path, images: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    storage: Path | str, images: Path, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[str]:
     """Start a study of two architectures x two λ; later arguments override."""
     command = [sys.executable, str(ROOT / "sweeps" / "lambda_stability.py"), *SMALL, "--datasets", f"folder:{images}",
                "--storage", str(storage), "--study", "s", *arguments]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=storage.parent,
-                            env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, start_new_session=True)  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            cwd=images.parent if isinstance(storage, str) else storage.parent, start_new_session=True,
+                            env={**os.environ, **environment, "PYTHONPATH": PYTHON_PATH})  # fmt: skip
 
 
 def run(storage: Path, images: Path, *arguments: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dashboards.live.latest import studies
 from dashboards.places import Place, Source
 from lejepa_platform.errors import PlatformError, StudyError
 from lejepa_platform.serving import require_free, serve
+from lejepa_platform.storage import Storage
 
 HOST = "127.0.0.1"
 _OPTIONS = {
@@ -33,7 +34,7 @@ class Arguments:
     """Name of the study to open with; the page has a picker of all."""
     source: Annotated[Source | None, tyro.conf.arg(name="from")] = None
     """Where to read trials; by default the ledger, or MLflow where a tracking URI is given."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     tracking_uri: str | None = None
     """MLflow tracking store."""

@@ -11,6 +11,7 @@ import torch
 from lejepa_core.pretrain import State
 from lejepa_platform.config import Flat
 from lejepa_platform.ledger import TrialLedger
+from lejepa_platform.storage import read_bytes
 
 LOG = logging.getLogger("lejepa")
 LARGEST_SHARE = 0.05
@@ -53,10 +54,11 @@ class Checkpoints:
 
 def load_checkpoint(ledger: TrialLedger) -> State | None:
     """The trial's checkpoint, or None where there is none that can be read."""
-    try:
-        state: State = torch.load(ledger.checkpoint, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
+    data = read_bytes(ledger.checkpoint)
+    if data is None:
         return None
+    try:
+        state: State = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
     except Exception as error:
         # A damaged checkpoint costs its epochs, not the trial.
         LOG.warning("checkpoint of trial %s cannot be read, starting it again: %s", ledger.key, error)

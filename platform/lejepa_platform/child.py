@@ -32,7 +32,7 @@ def main() -> None:
             task = TrialTask.from_json(connection.recv_bytes())
         except EOFError:
             return
-        _log_to(Path(task.study) / "trials" / task.ledger.key / "log.txt")
+        _log_to(task.log)
         connection.send_bytes(json.dumps(_attempt(run, task)).encode())
 
 

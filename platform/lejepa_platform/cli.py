@@ -24,6 +24,7 @@ from lejepa_platform import listing
 from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.merging import Merge
+from lejepa_platform.storage import Storage, study_names
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -34,7 +35,7 @@ class Status:
 
     study: tyro.conf.Positional[str | None] = None
     """Name under the storage, or path; all studies if left out."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     json: bool = False
     """A JSON array."""
@@ -44,7 +45,7 @@ class Status:
         found = (
             [StudyLedger.find(self.study, self.storage)]
             if self.study is not None
-            else [StudyLedger(path.parent) for path in sorted(self.storage.glob("*/study.json"))]
+            else [StudyLedger(self.storage / name) for name in study_names(self.storage)]
         )
         return show([status(study) for study in found], as_json=self.json)
 
@@ -116,7 +117,7 @@ class Datasets:
 class Ui:
     """MLflow's pages on what the studies of a storage logged."""
 
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     port: int = 5000
     """Port on this machine; nobody else can reach it."""
@@ -134,20 +135,20 @@ class Sync:
 
     study: tyro.conf.Positional[str]
     """Name under the storage, or path."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     tracking_uri: str | None = None
     """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db beside the study."""
 
     def run(self) -> int:
         """Replay what is missing."""
-        from lejepa_platform.tracking import check_tracking, masked, sync, tracking_uri
+        from lejepa_platform.tracking import artifacts_of, check_tracking, masked, sync, tracking_uri
 
         study = StudyLedger.find(self.study, self.storage)
         storage = study.path.parent
         uri = tracking_uri(self.tracking_uri, storage)
         check_tracking(uri)
-        print(f"{sync(study, uri, artifacts=storage / 'mlartifacts')} trials of {study.name} are in {masked(uri)}")
+        print(f"{sync(study, uri, artifacts=artifacts_of(storage))} trials of {study.name} are in {masked(uri)}")
         return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +17,7 @@ class Evaluate:
     """Name under the storage, or path."""
     protocols: tuple[str, ...] = ()
     """What to measure besides what was asked for before; criteria always is."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
     data_root: Path | None = None
     """Folder of downloaded data sets."""

@@ -12,14 +12,15 @@ from lejepa_platform.budget import Budget, seconds_taken
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement
 from lejepa_platform.ledger import TrialLedger
 from lejepa_platform.rungs import Scheduler, SchedulerMetric, rung_epochs
+from lejepa_platform.storage import Location, cache_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Execution:
     """How and where a study runs; nothing here changes a result."""
 
-    storage: Path
-    """Folder of all studies, the data cache and the default tracking store."""
+    storage: Location
+    """Of all studies; if that is a folder, of the data cache and the default tracking store too."""
     sources: Mapping[str, str]
     """Data set name, of those to evaluate on as well -> where its images are, as `load_dataset` takes it."""
     tracking_uri: str
@@ -86,8 +87,8 @@ class Execution:
 
     @property
     def cache(self) -> Path:
-        """Folder of decoded data sets, beside the studies so that every node that sees them sees it."""
-        return self.storage / ".cache"
+        """Folder of decoded data sets, beside the studies so that every node that sees them sees it, or on the node."""
+        return cache_of(self.storage)
 
     def budget(self, trials: Sequence[TrialLedger]) -> Budget:
         """What the study may take from now on.

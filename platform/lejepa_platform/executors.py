@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,8 +26,9 @@ from ray.tune import Trainable
 
 from lejepa_platform.child import describe_error
 from lejepa_platform.config import TrialConfig
-from lejepa_platform.errors import SupersededError
+from lejepa_platform.errors import PlatformError, SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
+from lejepa_platform.storage import read_bytes
 from lejepa_platform.task import TrialTask
 
 Executor = Literal["auto", "inline", "ray_train"]
@@ -127,6 +129,7 @@ class Child:
         self._trials += 1
         start = time.monotonic()
         outcome, reason = self._ask(task)
+        _keep_log(task)
         result = task.ledger.result()
         if outcome == "done" and result is not None:
             ended: Outcome = result["outcome"]
@@ -170,6 +173,16 @@ class Child:
         except (EOFError, OSError):
             return _describe_exit(self._process.wait())
         return answer["outcome"], answer["reason"]
+
+
+def _keep_log(task: TrialTask) -> None:
+    """Put what a trial printed beside its results, where these are in a store; that it cannot be done harms nothing."""
+    path = task.ledger.path / "log.txt"
+    if path == task.log:
+        return
+    with suppress(OSError, PlatformError):
+        task.ledger.write("log.txt", (read_bytes(path) or b"") + task.log.read_bytes())
+        task.log.unlink()
 
 
 def _describe_exit(code: int) -> tuple[Outcome, str]:

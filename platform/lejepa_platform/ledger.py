@@ -19,20 +19,17 @@ STUDY/floors/NAME.json            probes of untrained backbones, and what trials
 """
 
 import json
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Self
-
-from filelock import FileLock, Timeout
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
 
 from lejepa_core.settings import Stream
 from lejepa_platform.config import METHOD_VERSION, Flat, StudyConfig, TrialConfig, differences
 from lejepa_platform.errors import StudyError, SupersededError
+from lejepa_platform.locks import driver_lock
 from lejepa_platform.outcomes import (
     FAILURES,
     MEASURED,
@@ -45,7 +42,21 @@ from lejepa_platform.outcomes import (
     transfer_metrics,
     transfer_prefix,
 )
-from lejepa_platform.storage import finite, read_json, write_bytes, write_json
+from lejepa_platform.storage import (
+    Location,
+    finite,
+    folders_with,
+    is_file,
+    location,
+    parse_json,
+    read_bytes,
+    read_json,
+    remove,
+    remove_folder,
+    study_names,
+    write_bytes,
+    write_json,
+)
 
 __all__ = [
     "FAILURES",
@@ -63,6 +74,8 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DOCUMENTS: Final = ("config.json", "result.json", "transfer.json", "measured.json")
+"""What all readers of a study want of a trial; in a store, read of all trials at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +85,10 @@ class TrialLedger:
     An attempt of 0 reads only; writing takes the number that `begin` gave.
     """
 
-    path: Path
+    path: Location
     attempt: int = 0
+    held: Mapping[str, bytes] | None = field(default=None, compare=False, repr=False)
+    """Its `DOCUMENTS` as they were when all trials were read at once; None = each is read when it is wanted."""
 
     @property
     def key(self) -> str:
@@ -81,7 +96,7 @@ class TrialLedger:
         return self.path.name
 
     @property
-    def checkpoint(self) -> Path:
+    def checkpoint(self) -> Location:
         """The file that a later attempt continues from."""
         return self.path / "checkpoint" / "state.pt"
 
@@ -123,7 +138,7 @@ class TrialLedger:
         if not self.finished():
             write_json(self.path / "result.json", result.as_json())
         if result.outcome not in (*FAILURES, "stopped"):
-            shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
+            remove_folder(self.path / "checkpoint")
 
     def finished(self) -> bool:
         """Whether the trial has a result."""
@@ -131,7 +146,7 @@ class TrialLedger:
 
     def result(self) -> Flat | None:
         """The contents of `result.json`, None while the trial is unfinished."""
-        result = read_json(self.path / "result.json")
+        result = self._document("result.json")
         return result if isinstance(result, dict) and result.get("outcome") in OUTCOMES else None
 
     def transfer(self) -> dict[str, Flat]:
@@ -231,16 +246,13 @@ class TrialLedger:
 
     def config(self) -> Flat | None:
         """The contents of `config.json`."""
-        config: Flat | None = read_json(self.path / "config.json")
+        config: Flat | None = self._document("config.json")
         return config
 
     def history(self) -> list[Flat]:
         """The per-epoch metrics so far."""
-        try:
-            lines = (self.path / "metrics.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in lines]
+        data = read_bytes(self.path / "metrics.jsonl") or b""
+        return [json.loads(line) for line in data.splitlines()]
 
     def forget(self) -> None:
         """Drop the result, so that the trial goes on from its checkpoint.
@@ -249,7 +261,7 @@ class TrialLedger:
             SupersededError: If this attempt may write and a newer one was started.
         """
         self.forget_measured()
-        (self.path / "result.json").unlink(missing_ok=True)
+        remove(self.path / "result.json")
 
     def forget_measured(self) -> None:
         """Drop what was measured of an encoder that another one replaces.
@@ -262,7 +274,7 @@ class TrialLedger:
         arrays = [f"{name}.npz" for name in self.measured()]
         # The arrays last: what measured.json tells of is there.
         for name in ("transfer.json", "measured.json", *arrays):
-            (self.path / name).unlink(missing_ok=True)
+            remove(self.path / name)
 
     def forget_failures(self) -> None:
         """Drop failures, of the trial or of a measurement of its encoder, so that they are tried again."""
@@ -283,8 +295,11 @@ class TrialLedger:
             self.forget()
 
     def _entries(self, file: str) -> dict[str, Flat]:
-        entries = read_json(self.path / file)
+        entries = self._document(file)
         return entries if isinstance(entries, dict) else {}
+
+    def _document(self, name: str) -> Any | None:
+        return read_json(self.path / name) if self.held is None else parse_json(self.held.get(name))
 
     def _current(self) -> int:
         attempt = read_json(self.path / "attempt.json") or {}
@@ -295,10 +310,10 @@ class TrialLedger:
 class StudyLedger:
     """One study's folder."""
 
-    path: Path
+    path: Location
 
     @classmethod
-    def at(cls, storage: Path, name: str) -> Self:
+    def at(cls, storage: Location, name: str) -> Self:
         """The folder of a study.
 
         Raises:
@@ -312,16 +327,16 @@ class StudyLedger:
         return cls(storage / name)
 
     @classmethod
-    def find(cls, study: str, storage: Path) -> Self:
+    def find(cls, study: str, storage: Location) -> Self:
         """A study that exists, by its name under the storage or by its path.
 
         Raises:
             StudyError: If there is none.
         """
-        for path in (Path(study), storage / study):
-            if (path / "study.json").is_file():
+        for path in (location(study), storage / study):
+            if is_file(path / "study.json"):
                 return cls(path.resolve())
-        known = sorted(p.parent.name for p in storage.glob("*/study.json"))
+        known = study_names(storage)
         hint = f"studies in {storage}: {' '.join(known)}" if known else f"{storage} holds no study"
         raise StudyError(f"no study {study!r}, neither as a path nor as a name; {hint}")
 
@@ -332,7 +347,7 @@ class StudyLedger:
 
     def exists(self) -> bool:
         """Whether the study was made."""
-        return (self.path / "study.json").is_file()
+        return is_file(self.path / "study.json")
 
     def read(self) -> Flat:
         """The contents of `study.json`."""
@@ -376,20 +391,14 @@ class StudyLedger:
         return TrialLedger(self.path / "trials" / key)
 
     def trials(self) -> Iterator[TrialLedger]:
-        """Every trial that was ever started."""
+        """Every trial that was ever started; in a store, all as they are when the first is looked at."""
         folder = self.path / "trials"
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        return (TrialLedger(folder / name) for name in names)
+        return (TrialLedger(folder / name, held=held) for name, held in folders_with(folder, DOCUMENTS))
 
-    def driver_lock(self) -> FileLock:
-        """Held by the one process that drives the study; let go by the system when it dies.
+    def driver_lock(self) -> AbstractContextManager[object]:
+        """Held by the one process that drives the study; let go by the system when it dies, or in a store by time.
 
         Raises:
             StudyError: If another process holds it.
         """
-        lock = FileLock(self.path / ".driver.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StudyError(f"another process is running study {self.name!r}; wait for it or stop it") from error
-        return lock
+        return driver_lock(self.path / ".driver.lock", self.name)

@@ -13,7 +13,7 @@ from lejepa_core.errors import SettingError
 from lejepa_platform.config import Flat, StudyConfig, union
 from lejepa_platform.errors import StorageError, StudyError
 from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
-from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.storage import Storage, read_json, write_json
 
 _ENDED: Final = 3
 """Standing of a trial whose outcome says something of λ."""
@@ -28,7 +28,7 @@ class Merge:
     """Names under the storage, or paths; where both hold a result of the same trial, the first is believed."""
     into: str
     """Name of the new study."""
-    storage: Path = Path("studies")
+    storage: Storage = Path("studies")
     """Folder of all studies."""
 
     def run(self) -> int:
@@ -65,6 +65,8 @@ def merge_studies(first: StudyLedger, second: StudyLedger, into: StudyLedger) ->
     # Here, not at the top: the other commands start without Ray.
     from lejepa_platform.study import stored_config
 
+    for study in (first, second, into):
+        _folder(study)
     if into.path.exists():
         raise StudyError(f"study {into.name!r} exists already; name another with --into")
     if first.path == second.path:
@@ -74,14 +76,20 @@ def merge_studies(first: StudyLedger, second: StudyLedger, into: StudyLedger) ->
         config = _union(stored_config(first), _renamed(stored_config(second), names))
         into.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(prefix=".merging-", dir=into.path.parent) as folder:
+            with tempfile.TemporaryDirectory(prefix=".merging-", dir=_folder(into).parent) as folder:
                 made = StudyLedger(Path(folder) / into.name)
                 notes = _copy(first, second, made, names)
                 _save(made, replace(config, name=into.name), first.read(), second.read(), names, notes)
-                made.path.rename(into.path)
+                _folder(made).rename(_folder(into))
         except (OSError, shutil.Error) as error:
             raise StorageError(f"cannot write {into.path}: {error}") from error
     return notes
+
+
+def _folder(of: StudyLedger | TrialLedger) -> Path:
+    if isinstance(of.path, Path):
+        return of.path
+    raise StudyError(f"{of.path} came, and only studies in folders can be merged; copy it into one first")
 
 
 def _names(first: StudyConfig, second: StudyConfig) -> dict[str, str]:
@@ -115,7 +123,7 @@ def _copy(first: StudyLedger, second: StudyLedger, made: StudyLedger, names: Map
     for name in ("floors", "rungs"):
         for study in (second, first):
             if (study.path / name).is_dir():
-                shutil.copytree(study.path / name, made.path / name, ignore=_IGNORED, dirs_exist_ok=True)
+                shutil.copytree(_folder(study) / name, _folder(made) / name, ignore=_IGNORED, dirs_exist_ok=True)
     ours = {trial.key: trial for trial in first.trials()}
     theirs = {trial.key: trial for trial in second.trials()}
     differing = [
@@ -135,10 +143,10 @@ def _copy_trial(
     """Copy whichever came further, ours if neither did; False where both ended, and not alike."""
     if ours is None or (theirs is not None and _standing(theirs) > _standing(ours)):
         assert theirs is not None
-        shutil.copytree(theirs.path, copy.path, ignore=_IGNORED)
+        shutil.copytree(_folder(theirs), _folder(copy), ignore=_IGNORED)
         _rename_dataset(copy, names)
         return True
-    shutil.copytree(ours.path, copy.path, ignore=_IGNORED)
+    shutil.copytree(_folder(ours), _folder(copy), ignore=_IGNORED)
     if theirs is None or not _standing(theirs)[0] == _standing(ours)[0] == _ENDED:
         return True
     if _found(ours) != _found(theirs):
@@ -177,9 +185,9 @@ def _add_measurements(trial: TrialLedger, other: TrialLedger) -> None:
         ("measured.json", trial.measured(), other.measured()),
     ):
         added = {n: e for n, e in there.items() if n not in here or here[n]["outcome"] in FAILURES}
-        for arrays in (other.path / f"{name}.npz" for name in added if file == "measured.json"):
+        for arrays in (_folder(other) / f"{name}.npz" for name in added if file == "measured.json"):
             if arrays.is_file():
-                shutil.copy2(arrays, trial.path)
+                shutil.copy2(arrays, _folder(trial))
         if added:
             write_json(trial.path / file, here | added)
 

@@ -6,11 +6,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from lejepa_core.encoder import build_encoder
@@ -19,7 +17,7 @@ from lejepa_core.evaluation.protocol import Protocol, Subject
 from lejepa_core.evaluation.protocols import ALWAYS, PROTOCOLS
 from lejepa_platform.config import METHOD_VERSION, StudyConfig, TrialConfig
 from lejepa_platform.outcomes import ProtocolResult, Wanted
-from lejepa_platform.storage import read_json, write_bytes, write_json
+from lejepa_platform.storage import only_one, read_bytes, read_json, write_bytes, write_json
 from lejepa_platform.task import TrialTask
 from lejepa_platform.transfer import load_encoder
 from lejepa_platform.trial import device_of, load_trial_data, training_indices
@@ -94,9 +92,8 @@ def _measure(task: TrialTask, config: TrialConfig, protocol: Protocol) -> tuple[
 
 def _shared(task: TrialTask, config: TrialConfig, name: str) -> tuple[Mapping[str, float], bytes]:
     """What one of the trials that share it has measured, or measures now while the others wait."""
-    path = Path(task.study) / "floors" / f"{name}-{task.protocols[name]}-{_shared_key(config)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    path = task.floor(f"{name}-{task.protocols[name]}-{_shared_key(config)}.json")
+    with only_one(path):
         held = read_json(path)
         if held is None:
             metrics, arrays = _measure(task, config, PROTOCOLS[name])
@@ -104,7 +101,7 @@ def _shared(task: TrialTask, config: TrialConfig, name: str) -> tuple[Mapping[st
             write_bytes(path.with_suffix(".npz"), arrays)
             write_json(path, metrics)
             return metrics, arrays
-        return held, path.with_suffix(".npz").read_bytes()
+        return held, read_bytes(path.with_suffix(".npz")) or b""
 
 
 def _shared_key(config: TrialConfig) -> str:

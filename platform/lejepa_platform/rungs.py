@@ -10,11 +10,10 @@ writes whole and others read: no lock, and no state in any process.
 import hashlib
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from lejepa_platform.config import TrialConfig
-from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.storage import Location, documents_in, read_json, write_json
 
 Scheduler = Literal["none", "asha"]
 SchedulerMetric = Literal["label_free", "online_probe"]
@@ -37,11 +36,11 @@ def rung_epochs(epochs: int) -> list[int]:
 class Rung:
     """One rung of a cell."""
 
-    folder: Path
+    folder: Location
     epoch: int
 
     @classmethod
-    def of(cls, study: Path, metric: SchedulerMetric, config: TrialConfig, epoch: int) -> "Rung":
+    def of(cls, study: Location, metric: SchedulerMetric, config: TrialConfig, epoch: int) -> "Rung":
         """The rung that a trial comes to after an epoch."""
         identity = f"{config.architecture} {config.data_fingerprint}"
         cell = hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -69,5 +68,4 @@ class Rung:
         return stopped
 
     def _others(self, key: str) -> list[float]:
-        entries = (read_json(path) for path in sorted(self.folder.glob("*.json")) if path.stem != key)
-        return [entry["score"] for entry in entries if entry]
+        return [entry["score"] for name, entry in documents_in(self.folder).items() if name != key]

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,8 @@ from lejepa_platform.planners import LackingPlanner, Planner
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
 from lejepa_platform.search import StudySearcher, make_planner
-from lejepa_platform.tracking import Tracker
+from lejepa_platform.storage import Location
+from lejepa_platform.tracking import Tracker, artifacts_of
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
 LOG = logging.getLogger("lejepa")
@@ -28,7 +30,7 @@ LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
 """Seconds that the tracker may take to write what it lacks, behind the deadline and before it."""
 
 
-def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
+def open_study(config: StudyConfig, storage: Location, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
     """The ledger of a study, and the study as it will be stored; nothing is written.
 
     Args:
@@ -92,7 +94,6 @@ def run_study(
         ClusterError: If the cluster cannot be reached, or cannot hold a single trial.
     """
     ledger = StudyLedger.at(execution.storage, config.name)
-    ledger.path.mkdir(parents=True, exist_ok=True)
     with ledger.driver_lock():
         planned = config.grid() if config.search == "grid" else []
         ledger.save(config, sources=execution.sources, planned=planned, notes=notes or [], streams=execution.streams)
@@ -104,7 +105,7 @@ def run_study(
                 trial.forget_stopped()
         budget = execution.budget(list(ledger.trials()))
         planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
-        tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
+        tracker = Tracker(ledger, execution.tracking_uri, artifacts=artifacts_of(execution.storage))
         tracker.open()
         try:
             for trial in ledger.trials():
@@ -149,8 +150,7 @@ def _drive(
     progress: Progress,
     budget: Budget,
 ) -> None:
-    scratch = ledger.path / ".ray"
-    shutil.rmtree(scratch, ignore_errors=True)
+    scratch = _scratch(ledger)
     with ray_session(execution.address):
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         placement = with_decoders(execution.placement(scratch / "train"), machines)
@@ -171,3 +171,11 @@ def _drive(
         )
         tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch(ledger: StudyLedger) -> Path:
+    """An empty folder for Ray's own bookkeeping."""
+    if not isinstance(ledger.path, Path):
+        return Path(tempfile.mkdtemp(prefix="lejepa-ray-"))
+    shutil.rmtree(ledger.path / ".ray", ignore_errors=True)
+    return ledger.path / ".ray"

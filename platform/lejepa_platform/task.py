@@ -10,6 +10,7 @@ from lejepa_core.settings import Stream
 from lejepa_platform.config import Flat, TrialConfig
 from lejepa_platform.ledger import TrialLedger, Wanted
 from lejepa_platform.rungs import Scheduler, SchedulerMetric
+from lejepa_platform.storage import Location, location, node_cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,13 +20,13 @@ class TrialTask:
     config: Flat
     """`TrialConfig.flat()`."""
     study: str
-    """The study's folder."""
+    """The study's folder, or its address in a store."""
     attempt: int
     """From `TrialLedger.begin`."""
     source: str
     """Where the images are: a data set's name, or folder:PATH or hf:PATH with an absolute path."""
     cache: str
-    """Folder of decoded data sets."""
+    """Folder of decoded data sets; empty = that of the node."""
     data_root: str | None = None
     """Folder of downloaded data sets."""
     labelled: bool = True
@@ -59,7 +60,19 @@ class TrialTask:
     def ledger(self) -> TrialLedger:
         """The trial's folder, for writing as this attempt."""
         key = TrialConfig.from_flat(self.config).key
-        return TrialLedger(Path(self.study) / "trials" / key, self.attempt)
+        return TrialLedger(location(self.study) / "trials" / key, self.attempt)
+
+    @property
+    def log(self) -> Path:
+        """What the inline executor's process prints: in the trial's folder, or until it ended on the node."""
+        folder = self.ledger.path
+        if isinstance(folder, Path):
+            return folder / "log.txt"
+        return node_cache() / "logs" / f"{folder.parent.parent.name}-{folder.name}-{self.attempt}.txt"
+
+    def floor(self, name: str) -> Location:
+        """A file of what the study's trials share."""
+        return location(self.study) / "floors" / name
 
     @property
     def done(self) -> bool:

@@ -2,9 +2,7 @@
 
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -14,7 +12,7 @@ from lejepa_core.errors import DataError
 from lejepa_core.evaluation.transfer import Transfer, measure_transfer
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import TransferResult, TrialLedger
-from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.storage import at_hand, only_one, read_json, write_json
 from lejepa_platform.task import TrialTask
 from lejepa_platform.trial import device_of, floor_key, load_trial_data
 
@@ -50,7 +48,8 @@ def load_encoder(ledger: TrialLedger, config: TrialConfig) -> Encoder:
     for module, name in ((encoder.backbone, "encoder.safetensors"), (encoder.projector, "projector.safetensors")):
         path = ledger.path / name
         try:
-            load_distinct_weights(module, load_file(path))
+            with at_hand(path) as file:
+                load_distinct_weights(module, load_file(file))
         except (OSError, SafetensorError, RuntimeError) as error:
             why = str(error).splitlines()[0]
             raise DataError(
@@ -69,9 +68,8 @@ def _floor(task: TrialTask, config: TrialConfig, data: ImageDataset) -> Transfer
     """The untrained encoder on the same images: measured once per architecture, data set and seed."""
     # The limit is on pretraining images.
     other = replace(config, data_fingerprint=data.fingerprint, limit_train=None)
-    path = Path(task.study) / "floors" / f"transfer-{floor_key(other)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    path = task.floor(f"transfer-{floor_key(other)}.json")
+    with only_one(path):
         held = read_json(path)
         if held is not None:
             return Transfer(**held)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from safetensors.torch import save as save_tensors
 from threadpoolctl import threadpool_limits
 
@@ -32,7 +31,7 @@ from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.early_stop import Stop, Stopper
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
-from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.storage import node_cache, only_one, read_json, write_json
 from lejepa_platform.task import TrialTask
 
 Metrics = dict[str, float | None]
@@ -77,7 +76,7 @@ def load_trial_data(task: TrialTask, config: TrialConfig) -> ImageDataset:
     data = load_dataset(
         task.source,
         image_size=config.image_size,
-        cache_dir=Path(task.cache),
+        cache_dir=Path(task.cache) if task.cache else node_cache(),
         data_root=Path(task.data_root) if task.data_root else None,
         labelled=task.labelled,
         stream=task.streams.get(config.dataset, "auto"),
@@ -193,9 +192,8 @@ def _floors(
     """Chance, and the probes of the untrained backbone: measured once per architecture, data set and seed."""
     if not task.labelled:
         return {}
-    path = Path(task.study) / "floors" / f"{floor_key(config)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    path = task.floor(f"{floor_key(config)}.json")
+    with only_one(path):
         floors: Metrics | None = read_json(path)
         if floors is None:
             untrained = evaluate(encoder, data, image_size=config.image_size, train=train).metrics()

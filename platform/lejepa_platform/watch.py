@@ -1,5 +1,7 @@
 """What happens in the driver when a trial starts and when it ends."""
 
+from pathlib import Path
+
 from lejepa_core.datasets import default_data_root
 from lejepa_platform.config import Flat, StudyConfig, TrialConfig
 from lejepa_platform.execution import Execution
@@ -34,7 +36,7 @@ class Watch:
             study=str(self._ledger.path.resolve()),
             attempt=trial.attempt,
             source=execution.sources[config.dataset],
-            cache=str(execution.cache.resolve()),
+            cache=str(execution.cache.resolve()) if isinstance(execution.storage, Path) else "",
             # Said even where it is the default: a trial has another working directory.
             data_root=str((execution.data_root or default_data_root()).resolve()),
             labelled=self._config.labelled,

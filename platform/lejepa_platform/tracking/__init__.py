@@ -12,7 +12,14 @@
 The ledger is the truth: everything here can be lost and made again by `sync`.
 """
 
-from lejepa_platform.tracking.address import check_tracking, default_uri, masked, tracking_uri
+from lejepa_platform.tracking.address import (
+    artifacts_of,
+    check_tracking,
+    default_uri,
+    known_tracker,
+    masked,
+    tracking_uri,
+)
 from lejepa_platform.tracking.cache import MirroredTrial
 from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored, without_gc
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
@@ -22,8 +29,10 @@ __all__ = [
     "MirroredStudy",
     "MirroredTrial",
     "Tracker",
+    "artifacts_of",
     "check_tracking",
     "default_uri",
+    "known_tracker",
     "masked",
     "mirrored_studies",
     "read_mirrored",

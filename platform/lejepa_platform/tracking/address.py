@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from lejepa_platform.errors import StorageError, TrackingError
-from lejepa_platform.storage import require_writable
+from lejepa_platform.storage import Location, require_writable
 from lejepa_platform.tracking.client import connect, load
 
 _SERVERS = {"http": 80, "https": 443}
@@ -22,16 +22,38 @@ _LEAST_SECONDS = 3.0
 """What a tracker that accepts connections gets to answer, however long that and the imports took."""
 
 
-def default_uri(storage: Path) -> str:
-    """The tracker that a storage folder brings along: an SQLite file of its own."""
+def default_uri(storage: Location) -> str | None:
+    """The tracker that a storage folder brings along, an SQLite file of its own; None for a store of objects."""
+    if not isinstance(storage, Path):
+        return None
     path = (storage.absolute() / "mlflow.db").as_posix()
     # SQLAlchemy takes percent escapes back, and ends the path at a question mark.
     return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
 
-def tracking_uri(given: str | None, storage: Path) -> str:
-    """The tracker of a study: the one that was named, else MLFLOW_TRACKING_URI, else the storage's own."""
+def known_tracker(given: str | None, storage: Location) -> str | None:
+    """The tracker that was named, else MLFLOW_TRACKING_URI, else the storage's own; None if there is none of these."""
     return given or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(storage)
+
+
+def tracking_uri(given: str | None, storage: Location) -> str:
+    """The tracker of a study, as `known_tracker` finds it.
+
+    Raises:
+        TrackingError: If there is none.
+    """
+    uri = known_tracker(given, storage)
+    if uri is None:
+        raise TrackingError(
+            f"the storage {storage} came without a tracker, and no database can be kept there; name one with "
+            "--tracking-uri, http://HOST:PORT or sqlite:///PATH, or in MLFLOW_TRACKING_URI"
+        )
+    return uri
+
+
+def artifacts_of(storage: Location) -> Path | None:
+    """Root of the artifacts of a tracker that is a database: in the storage folder; None leaves it to the tracker."""
+    return storage / "mlartifacts" if isinstance(storage, Path) else None
 
 
 def sqlite_path(uri: str) -> Path | None:

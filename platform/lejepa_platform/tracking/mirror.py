@@ -19,7 +19,7 @@ from typing import Any, Final
 from lejepa_platform.config import Flat
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.storage import read_json
+from lejepa_platform.storage import Location, at_hand, is_file, read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.record import (
@@ -146,17 +146,18 @@ class Mirror:
         self._send(index, run, record, parent)
         return True
 
-    def attach(self, path: Path) -> None:
+    def attach(self, path: Location) -> None:
         """Keep a file with the study's own run.
 
         Raises:
             StudyError: If there is no such file.
         """
-        if not path.is_file():
+        if not is_file(path):
             raise StudyError(f"{path} came, a file was wanted")
         index = self.open()
         run = self._study_run(index, created=int(time.time() * 1000))
-        index.client.log_artifact(run.run_id, str(path))
+        with at_hand(path) as file:
+            index.client.log_artifact(run.run_id, str(file))
 
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(self._study.name)

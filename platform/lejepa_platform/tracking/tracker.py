@@ -8,6 +8,7 @@ from typing import Final
 
 from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.storage import Location, is_file
 from lejepa_platform.tracking.address import default_uri, masked, reason, sqlite_path
 from lejepa_platform.tracking.client import load
 from lejepa_platform.tracking.mirror import Mirror
@@ -22,7 +23,7 @@ SYNC_ATTEMPTS: Final = 3
 ATTACHED: Final = ("study.json", "report.html", "summary.json")
 """Files of a study folder that its own run carries."""
 
-Item = str | Path | None
+Item = str | Location | None
 """A trial's key, a file to attach, or None for opening."""
 
 
@@ -64,7 +65,7 @@ class Tracker:
         """Have a trial mirrored as its ledger says by then; costs nothing here."""
         self._add(key)
 
-    def attach(self, path: Path) -> None:
+    def attach(self, path: Location) -> None:
         """Have a file kept with the study's own run."""
         self._add(path)
 
@@ -100,7 +101,7 @@ class Tracker:
         items = [*self._todo, *self._aside]
         trials, files = (
             sum(isinstance(item, str) for item in items),
-            sum(isinstance(item, Path) for item in items),
+            sum(isinstance(item, Location) for item in items),
         )
         parts = [f"{n} {name}{'s' * (n > 1)}" for n, name in ((trials, "trial"), (files, "file")) if n]
         return " and ".join(parts) or ("the study" if items else "")
@@ -141,10 +142,10 @@ class Tracker:
     def _do(self, item: Item) -> None:
         if item is None:
             self._mirror.open()
-        elif isinstance(item, Path):
-            self._mirror.attach(item)
-        else:
+        elif isinstance(item, str):
             self._mirror.trial(self._study.trial(item))
+        else:
+            self._mirror.attach(item)
 
     def _done(self, item: Item, request: int, *, aside: str = "") -> None:
         with self._wake:
@@ -196,7 +197,7 @@ def sync(study: StudyLedger, uri: str, *, artifacts: Path | None = None) -> int:
         except StudyError as error:
             damaged.append(str(error))
     for name in ATTACHED:
-        if (study.path / name).is_file():
+        if is_file(study.path / name):
             mirror.attach(study.path / name)
     if damaged:
         raise StudyError(f"{len(damaged)} of {trials + len(damaged)} trials cannot be mirrored: {damaged[0]}")

@@ -22,7 +22,9 @@ from lejepa_core.conversion import convert
 from lejepa_core.errors import LejepaError
 from lejepa_platform import listing
 from lejepa_platform.evaluating import Evaluate
+from lejepa_platform.exporting import Export
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
+from lejepa_platform.rerunning import Rerun
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -298,6 +300,8 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Ui, tyro.conf.subcommand("ui")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[Rerun, tyro.conf.subcommand("rerun")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

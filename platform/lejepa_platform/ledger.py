@@ -2,7 +2,7 @@
 
 STUDY/study.json                  what the study is
 STUDY/trials/KEY/config.json      what the trial is
-                 environment.json versions, device, threads: what a rerun bit for bit needs
+                 environment.json code, versions, machine, threads: what a rerun bit for bit needs
                  attempt.json     how often it was started; a write by an older attempt is refused
                  metrics.jsonl    one line per epoch
                  checkpoint/      where it can continue
@@ -231,6 +231,10 @@ class TrialLedger:
         """The contents of `config.json`."""
         config: Flat | None = read_json(self.path / "config.json")
         return config
+
+    def environment(self) -> Flat:
+        """The contents of `environment.json`; empty before the trial has built its encoder."""
+        return self._entries("environment.json")
 
     def history(self) -> list[Flat]:
         """The per-epoch metrics so far."""

@@ -14,11 +14,19 @@ The ledger is the truth: everything here can be lost and made again by `sync`.
 
 from lejepa_platform.tracking.address import check_tracking, default_uri, masked, tracking_uri
 from lejepa_platform.tracking.cache import MirroredTrial
-from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored, without_gc
+from lejepa_platform.tracking.reader import (
+    MirroredRun,
+    MirroredStudy,
+    mirrored_studies,
+    read_mirrored,
+    read_run,
+    without_gc,
+)
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
 from lejepa_platform.tracking.ui import ui
 
 __all__ = [
+    "MirroredRun",
     "MirroredStudy",
     "MirroredTrial",
     "Tracker",
@@ -27,6 +35,7 @@ __all__ = [
     "masked",
     "mirrored_studies",
     "read_mirrored",
+    "read_run",
     "run_links",
     "sync",
     "tracking_uri",

@@ -25,6 +25,7 @@ from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.exporting import Export
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.rerunning import Rerun
+from lejepa_platform.team import Server
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -298,6 +299,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Architectures, tyro.conf.subcommand("archs")]
         | Annotated[Datasets, tyro.conf.subcommand("datasets")]
         | Annotated[Ui, tyro.conf.subcommand("ui")]
+        | Annotated[Server, tyro.conf.subcommand("server")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Export, tyro.conf.subcommand("export")]

@@ -8,6 +8,7 @@
     reader.py    the way back: a study as MLflow holds it
     cache.py     what was read, for the next reader
     ui.py        MLflow's own pages over a storage folder
+    server.py    MLflow for a team: a database, artifacts, users
 
 The ledger is the truth: everything here can be lost and made again by `sync`.
 """

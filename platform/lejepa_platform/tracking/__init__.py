@@ -3,6 +3,7 @@
     address.py   where a tracker is, and whether it can be reached
     client.py    how this process talks to MLflow: quietly, and with bounded patience
     record.py    what MLflow should hold about a trial, from its ledger alone
+    inputs.py    the data set of a trial, in MLflow's terms
     mirror.py    makes MLflow hold exactly that, whatever it held before
     tracker.py   the background thread, and the same work in the foreground
     reader.py    the way back: a study as MLflow holds it

@@ -22,6 +22,7 @@ from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.inputs import dataset_input
 from lejepa_platform.tracking.record import (
     Point,
     Record,
@@ -70,6 +71,8 @@ class Index:
     """Architectures whose trials differ in learning rate or weight decay."""
     common_tags: dict[str, str]
     """What the runs of the study and of its cells say about the method."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Data set name -> where its images are."""
     newest: int = 0
     """When a trial was last written to, in seconds since 1970."""
     study: Run | None = None
@@ -100,8 +103,9 @@ class Mirror:
         if self._index is None:
             check_tracking(self._uri)
             client = connect(self._uri)
-            config = (read_json(self._study.path / "study.json") or {}).get("config", {})
-            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config))
+            study = read_json(self._study.path / "study.json") or {}
+            config, sources = study.get("config", {}), study.get("sources", {})
+            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config), sources)
             for run in read_runs(client, index.experiment_id):
                 self._file(index, run)
             self._index = index
@@ -233,6 +237,9 @@ class Mirror:
             return
         if run.parent != parent.run_id:
             _set_parent(client, run, parent)
+        if held is None:
+            # Before the stamp: what a killed process has not written comes again, and is the same.
+            client.log_inputs(run.run_id, datasets=[dataset_input(record.config, index.sources)])
         if stamp != held:
             # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
             index.newest = max(index.newest, int(time.time()))

@@ -15,6 +15,8 @@ from lejepa_platform.tracking.ui import ENVIRONMENT
 LEAST_PASSWORD: Final = 12
 LEAST_KEY: Final = 32
 """Characters."""
+REMEMBERED: Final = 60
+"""Seconds for which a password that was right is right: one that was changed may be taken for so long."""
 _GUESSED: Final = ("password", "admin", "mlflow", "changeme", "secret", "lejepa", "123456", "qwerty")
 """What no password may be made of alone, with digits and punctuation around it."""
 
@@ -87,6 +89,8 @@ def server_environment(
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             # configparser takes a percent sign for a reference.
             file.write(f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {store.replace('%', '%%')}\n")
+            # Each call would hash the password anew, which takes longer than most calls.
+            file.write(f"auth_cache_ttl_seconds = {REMEMBERED}\n")
         yield environment | {"MLFLOW_AUTH_CONFIG_PATH": str(path)}
 
 

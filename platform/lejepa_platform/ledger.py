@@ -5,6 +5,7 @@ STUDY/trials/KEY/config.json      what the trial is
                  environment.json code, versions, machine, threads: what a rerun bit for bit needs
                  attempt.json     how often it was started; a write by an older attempt is refused
                  metrics.jsonl    one line per epoch
+                 system.jsonl     what it took of the machine, every ten seconds
                  checkpoint/      where it can continue
                  predictions.npz  test predictions per image
                  encoder.safetensors  the pretrained backbone
@@ -238,8 +239,15 @@ class TrialLedger:
 
     def history(self) -> list[Flat]:
         """The per-epoch metrics so far."""
+        return self._lines("metrics.jsonl")
+
+    def system(self) -> list[Flat]:
+        """What the trial took of its machine, sample by sample."""
+        return self._lines("system.jsonl")
+
+    def _lines(self, file: str) -> list[Flat]:
         try:
-            lines = (self.path / "metrics.jsonl").read_text().splitlines()
+            lines = (self.path / file).read_text().splitlines()
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.environment import environment
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import read_json, write_json
+from lejepa_platform.system import sampled
 from lejepa_platform.task import TrialTask
 
 Metrics = dict[str, float | None]
@@ -47,7 +48,7 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         SupersededError: If a newer attempt was started meanwhile.
     """
     config, ledger = TrialConfig.from_flat(task.config), task.ledger
-    with pinned(task.threads):
+    with pinned(task.threads), sampled(ledger) if rank() == 0 else nullcontext():
         start = time.perf_counter()
         data = load_trial_data(task, config)
         train = training_indices(data, config.limit_train)

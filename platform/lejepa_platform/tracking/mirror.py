@@ -41,6 +41,8 @@ STAMP: Final = "mirrored"
 """Tag of a trial's run: how much of the trial it holds, written last."""
 MIRRORED_AT: Final = "mirrored_at"
 """Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
+SAMPLES: Final = "mirrored_samples"
+"""Tag of a trial's run: how many samples of its machine it holds."""
 _KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
 
 
@@ -54,6 +56,8 @@ class Run:
     tags: dict[str, str]
     params: frozenset[str] = frozenset()
     stamp: Stamp | None = None
+    samples: int = 0
+    """Of the machine."""
 
     @property
     def parent(self) -> str | None:
@@ -243,10 +247,12 @@ class Mirror:
         if stamp != held:
             # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
             index.newest = max(index.newest, int(time.time()))
-            tags = {**record.tags(), STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
+            samples = {SAMPLES: str(len(record.system))} if record.system else {}
+            tags = {**record.tags(), **samples, STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
             params = {name: text for name, text in record.params().items() if name not in run.params}
-            _log(client, run.run_id, record.points(held), params, tags)
-            run.stamp, run.params = stamp, run.params | params.keys()
+            points = record.points(held) + record.system_points(run.samples)
+            _log(client, run.run_id, points, params, tags)
+            run.stamp, run.params, run.samples = stamp, run.params | params.keys(), len(record.system)
         if record.result is not None and run.status != record.status:
             client.set_terminated(run.run_id, record.status, end_time=record.ended)
             run.status = record.status
@@ -266,6 +272,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 {name: tags[name] for name in _KEPT if name in tags},
                 frozenset(run.data.params),
                 Stamp.parse(tags.get(STAMP, "")),
+                int(tags.get(SAMPLES, 0)),
             )
         token = page.token
         if not token:

@@ -93,6 +93,8 @@ class Record:
     """The contents of `transfer.json`."""
     environment: Flat = field(default_factory=dict)
     """The contents of `environment.json`; empty before the trial has built its encoder."""
+    system: list[Flat] = field(default_factory=list)
+    """What it took of its machine, sample by sample."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -117,6 +119,7 @@ class Record:
                 versions=ledger.versions() if result else {},
                 transfer=ledger.transfer() if result else {},
                 environment=ledger.environment(),
+                system=ledger.system(),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -217,6 +220,15 @@ class Record:
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))
         return points
+
+    def system_points(self, held: int) -> list[Point]:
+        """Every sample of the machine but the first so many."""
+        return [
+            Point(name, float(value), int(row["sample"]), int(row["time"]))
+            for row in self.system[held:]
+            for name, value in row.items()
+            if name.startswith("system/")
+        ]
 
     def _settings_points(self) -> list[Point]:
         # MLflow sorts and compares parameters as texts; as metrics they are numbers.

@@ -110,11 +110,17 @@ def test_who_says_no_name_neither_reads_nor_writes(server: TeamServer, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_study_is_mirrored_with_its_artifacts(server: TeamServer, member: None, tmp_path: Path) -> None:
-    study = make_study(tmp_path, "kept")
+def test_a_study_is_mirrored_and_the_password_of_the_address_is_nowhere(server: TeamServer, tmp_path: Path) -> None:
+    study, uri = make_study(tmp_path, "kept"), server.uri.replace("//", f"//{ADMIN}:{PASSWORD}@")
     add_trial(study, trial())
-    assert sync(study, server.uri) == 1
-    assert (server.folder / "artifacts").is_dir()
+    assert sync(study, uri) == 1
+    client = connect(uri)
+    runs = client.search_runs([client.get_experiment_by_name("kept").experiment_id])
+    assert len(runs) == 3, "of the study, of its cell, of its trial"
+    told = "".join(str(run.to_dictionary()) for run in runs)
+    kept = [path for folder in (tmp_path, server.folder / "artifacts") for path in folder.rglob("*") if path.is_file()]
+    assert [path for path in kept if path.name == "study.json"], "artifacts are kept by the server"
+    assert PASSWORD not in told + server.log + "".join(path.read_text() for path in kept)
 
 
 @pytest.mark.slow

@@ -100,9 +100,7 @@ def _held(index: Index) -> set[str]:
 def _keep(index: Index, run: Run, trial: TrialLedger, uri: str) -> bool:
     try:
         config = TrialConfig.from_flat((trial.result() or {})["config"])
-        with tempfile.TemporaryDirectory() as folder:
-            _save(load_encoder(trial, config), config, Path(folder) / "model")
-            _log(index, run, trial, config, Path(folder) / "model")
+        _log(index, run, trial, config, load_encoder(trial, config))
     except Exception as error:
         # Not every network can be exported as a graph, and no other model shall go without.
         LOG.warning("no model of trial %s: %s", trial.key, reason(error, uri))
@@ -119,10 +117,10 @@ class _Embedding(nn.Module):
         return self.encoder.embed(images)
 
 
-def _save(encoder: Encoder, config: TrialConfig, folder: Path) -> None:
+def _save(encoder: Encoder, config: TrialConfig, folder: Path, run: Run, model: Any) -> None:
     load()
     from mlflow import pytorch
-    from mlflow.models import ModelSignature
+    from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     example = torch.zeros(2, 3, config.image_size, config.image_size, dtype=getattr(torch, config.precision)).numpy()
@@ -134,6 +132,7 @@ def _save(encoder: Encoder, config: TrialConfig, folder: Path) -> None:
         pytorch.save_model(
             _Embedding(encoder).eval().requires_grad_(False),
             folder,
+            mlflow_model=Model(artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=run.run_id),
             input_example=example,
             signature=ModelSignature(inputs=Schema([inputs]), outputs=Schema([outputs])),
             serialization_format="pt2",
@@ -142,7 +141,7 @@ def _save(encoder: Encoder, config: TrialConfig, folder: Path) -> None:
         )
 
 
-def _log(index: Index, run: Run, trial: TrialLedger, config: TrialConfig, folder: Path) -> None:
+def _log(index: Index, run: Run, trial: TrialLedger, config: TrialConfig, encoder: Encoder) -> None:
     from mlflow.entities import LoggedModelOutput
 
     name = f"{config.architecture}-{config.dataset}-{trial.key}".translate(str.maketrans("/:.%\"'", "______"))
@@ -150,6 +149,12 @@ def _log(index: Index, run: Run, trial: TrialLedger, config: TrialConfig, folder
     model = index.client.create_logged_model(
         index.experiment_id, name, run.run_id, {"trial_key": trial.key}, params, "encoder"
     )
-    index.client.log_model_artifacts(model.model_id, str(folder))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _save(encoder, config, Path(folder) / "model", run, model)
+            index.client.log_model_artifacts(model.model_id, str(Path(folder) / "model"))
+    except Exception:
+        index.client.delete_logged_model(model.model_id)
+        raise
     index.client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, config.epochs)])
     index.client.finalize_logged_model(model.model_id, "READY")

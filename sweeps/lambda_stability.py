@@ -33,6 +33,7 @@ from lejepa_platform.rungs import Scheduler, SchedulerMetric
 from lejepa_platform.storage import Storage, cache_of, require_writable
 from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, artifacts_of, check_tracking, default_uri, masked, tracking_uri
+from lejepa_platform.tracking.models import keep_models
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
 from sweeps.planning import DataSettings, Plan, absolute, check_recipe, name_of, resolve
@@ -134,6 +135,8 @@ class Arguments:
     """Name of the study; by default the preset's, with a hash if anything was changed."""
     extend: bool = False
     """Add to the axes of a study that exists."""
+    keep_models: int = 1
+    """Best encoders of each cell that MLflow keeps as models, in the end."""
     retry_failed: bool = False
     """Run trials again that ended in oom, timeout or error."""
     storage: Storage = Path("studies")
@@ -155,6 +158,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: Arguments) -> int:
+    if arguments.keep_models < 0:
+        raise SettingError(f"--keep-models {arguments.keep_models} came, 0 or more was wanted")
     if arguments.study is not None:
         StudyLedger.at(arguments.storage, arguments.study)
     stored = _stored(arguments)
@@ -183,7 +188,7 @@ def _run(arguments: Arguments) -> int:
         plan = _plan(arguments, recipe, replace(data, held=_held(arguments, recipe, stored, labelled)), stored)
         if arguments.dry_run:
             return _show(plan, execution)
-    return _execute(plan, replace(execution, sources=plan.sources, streams=plan.streams))
+    return _execute(plan, replace(execution, sources=plan.sources, streams=plan.streams), arguments.keep_models)
 
 
 def _stored(arguments: Arguments) -> StoredStudy | None:
@@ -327,11 +332,12 @@ def _execution(arguments: Arguments, sources: Mapping[str, str]) -> Execution:
     )
 
 
-def _execute(plan: Plan, execution: Execution) -> int:
+def _execute(plan: Plan, execution: Execution, models: int) -> int:
     _announce(plan, StudyLedger.at(execution.storage, plan.config.name))
     ledger = run_study(plan.config, execution, notes=plan.notes)
     summary = write_report(ledger.path, execution.tracking_uri)
     _attach(ledger, execution)
+    keep_models(ledger, execution.tracking_uri, models, artifacts=artifacts_of(execution.storage))
     print(f"\n{summary['verdict']}\n")
     print(f"report   {ledger.path / 'report.html'}")
     print(f"summary  {ledger.path / 'summary.json'}")

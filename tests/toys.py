@@ -1,5 +1,6 @@
 """Small things that several tests use: image folders written on the spot, a trial, a study."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import numpy as np
 from PIL import Image
 
 from lejepa_core.datasets import ImageDataset, load_dataset
-from lejepa_platform.config import StudyConfig, TrialConfig
+from lejepa_platform.config import METHOD_VERSION, StudyConfig, TrialConfig
 from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.storage import write_json
 from lejepa_platform.task import TrialTask
+from lejepa_platform.trial import run_trial
 
 TRIAL = TrialConfig(
     architecture="resnet10t_w32", family="resnet", dataset="digits", data_fingerprint="0123456789abcdef",
@@ -66,3 +69,20 @@ def stripes_task(folder: Path, **changes: Any) -> TrialTask:
         cache=str(cache),
         labelled=False,
     )
+
+
+def stripes_study(
+    folder: Path, *, train: Callable[[TrialTask], object] = run_trial, **changes: Any
+) -> tuple[StudyLedger, TrialTask]:
+    """A study of one trial on stripes with labels, trained by `train`; `changes` are settings of the trial."""
+    source, cache = f"folder:{write_folder(folder / 'stripes', per_class=20)}", folder / ".cache"
+    size = changes.get("image_size", 32)
+    data = load_dataset(source, image_size=size, cache_dir=cache)
+    task = stripes_task(folder, data_fingerprint=data.fingerprint, local_size=size, **changes)
+    task = replace(task, labelled=True, source=source, cache=str(cache))
+    write_json(Path(task.study) / "study.json", {
+        "name": "study", "method_version": METHOD_VERSION, "config": {"labelled": True, "optimisers": {}},
+        "sources": {data.name: source}, "streams": {}, "planned": [], "notes": [],
+    })  # fmt: skip
+    train(task)
+    return StudyLedger(Path(task.study)), task

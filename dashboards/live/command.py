@@ -14,6 +14,7 @@ from dashboards.places import Place, Source
 from lejepa_platform.errors import PlatformError, StudyError
 from lejepa_platform.serving import require_free, serve
 from lejepa_platform.storage import Storage
+from lejepa_platform.tracking import masked
 
 HOST = "127.0.0.1"
 _OPTIONS = {
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _require_study(arguments: Arguments) -> None:
     known = studies(arguments.place)
     if not known:
-        where = arguments.tracking_uri or arguments.storage
+        where = masked(arguments.tracking_uri) if arguments.tracking_uri else arguments.storage
         raise StudyError(f"{where} holds no study; run one, or name another --storage or --tracking-uri")
     if arguments.study is not None and arguments.study not in known:
         raise StudyError(f"no study {arguments.study!r}; there are: {' '.join(known[:20])}")

@@ -22,9 +22,12 @@ from lejepa_core.conversion import convert
 from lejepa_core.errors import LejepaError
 from lejepa_platform import listing
 from lejepa_platform.evaluating import Evaluate
+from lejepa_platform.exporting import Export
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.merging import Merge
+from lejepa_platform.rerunning import Rerun
 from lejepa_platform.storage import Storage, study_names
+from lejepa_platform.team import Server
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -298,9 +301,12 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Architectures, tyro.conf.subcommand("archs")]
         | Annotated[Datasets, tyro.conf.subcommand("datasets")]
         | Annotated[Ui, tyro.conf.subcommand("ui")]
+        | Annotated[Server, tyro.conf.subcommand("server")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Merge, tyro.conf.subcommand("merge")]
+        | Annotated[Export, tyro.conf.subcommand("export")]
+        | Annotated[Rerun, tyro.conf.subcommand("rerun")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

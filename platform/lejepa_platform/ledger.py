@@ -2,9 +2,10 @@
 
 STUDY/study.json                  what the study is
 STUDY/trials/KEY/config.json      what the trial is
-                 environment.json versions, device, threads: what a rerun bit for bit needs
+                 environment.json code, versions, machine, threads: what a rerun bit for bit needs
                  attempt.json     how often it was started; a write by an older attempt is refused
                  metrics.jsonl    one line per epoch
+                 system.jsonl     what it took of the machine, every ten seconds
                  checkpoint/      where it can continue
                  collapsed.json   epochs of a search's trial after which its projections had collapsed
                  predictions.npz  test predictions per image
@@ -249,9 +250,20 @@ class TrialLedger:
         config: Flat | None = self._document("config.json")
         return config
 
+    def environment(self) -> Flat:
+        """The contents of `environment.json`; empty before the trial has built its encoder."""
+        return self._entries("environment.json")
+
     def history(self) -> list[Flat]:
         """The per-epoch metrics so far."""
-        data = read_bytes(self.path / "metrics.jsonl") or b""
+        return self._lines("metrics.jsonl")
+
+    def system(self) -> list[Flat]:
+        """What the trial took of its machine, sample by sample."""
+        return self._lines("system.jsonl")
+
+    def _lines(self, file: str) -> list[Flat]:
+        data = read_bytes(self.path / file) or b""
         return [json.loads(line) for line in data.splitlines()]
 
     def forget(self) -> None:

@@ -4,11 +4,9 @@ import hashlib
 import io
 import json
 import math
-import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,13 @@ from lejepa_core.evaluation.evaluate import Evaluation, evaluate
 from lejepa_core.evaluation.probes import chance
 from lejepa_core.pretrain import DivergedError, loss_metrics, pretrain
 from lejepa_core.random import derive_seed
-from lejepa_core.regularizers import build_regularizer
-from lejepa_core.sigreg import SIGReg
 from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
 from lejepa_platform.config import METHOD_VERSION, Flat, TrialConfig
 from lejepa_platform.early_stop import Stop, Stopper
+from lejepa_platform.environment import environment
 from lejepa_platform.ledger import Outcome, TrialLedger, TrialResult
 from lejepa_platform.storage import node_cache, only_one, read_json, write_json
+from lejepa_platform.system import sampled
 from lejepa_platform.task import TrialTask
 
 Metrics = dict[str, float | None]
@@ -50,13 +48,13 @@ def run_trial(task: TrialTask) -> TrialResult | None:
         SupersededError: If a newer attempt was started meanwhile.
     """
     config, ledger = TrialConfig.from_flat(task.config), task.ledger
-    with pinned(task.threads):
+    with pinned(task.threads), sampled(ledger) if rank() == 0 else nullcontext():
         start = time.perf_counter()
         data = load_trial_data(task, config)
         train = training_indices(data, config.limit_train)
         encoder = build_encoder(config).to(device_of(task))
         if rank() == 0:
-            ledger.write("environment.json", json.dumps(environment(task, config, encoder), indent=1).encode())
+            ledger.write("environment.json", json.dumps(environment(task, config, encoder, data), indent=1).encode())
         # On every rank, though one suffices: the others wait at its lock, for as long as it takes. They would wait in
         # their first collective otherwise, and give up at the process group's timeout.
         metrics = objective_figures(config) | _floors(task, config, data, encoder, train)
@@ -233,30 +231,6 @@ def objective_figures(config: TrialConfig) -> Metrics:
 
 def _public_metrics(row: Flat) -> Metrics:
     return {name: value for name, value in row.items() if name.startswith(("train/", "online/"))}
-
-
-def environment(task: TrialTask, config: TrialConfig, encoder: Encoder) -> Flat:
-    """What a rerun needs to be bit for bit, besides the configuration."""
-    packages = ("torch", "torchvision", "timm", "scikit-learn", "numpy")
-    return {
-        "versions": {name: version(name) for name in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "device": str(next(encoder.parameters()).device),
-        "kernels": _kernels(config, encoder),
-        "weights_revision": config.weights_revision,
-        "memory_format": str(encoder.memory_format),
-        "threads": task.threads,
-        "micro_batch": task.micro_batch,
-        "world_size": world_size(),
-        "attempt": task.attempt,
-    }
-
-
-def _kernels(config: TrialConfig, encoder: Encoder) -> str:
-    regulariser = build_regularizer(config)
-    return regulariser.kernel_for(next(encoder.parameters())) if isinstance(regulariser, SIGReg) else "eager"
 
 
 def device_of(task: TrialTask) -> torch.device:

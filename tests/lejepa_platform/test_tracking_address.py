@@ -19,6 +19,7 @@ from trackers import (
     trial,
 )
 
+from lejepa_platform.cli import main
 from lejepa_platform.errors import TrackingError
 from lejepa_platform.tracking import Tracker, check_tracking, default_uri, masked, run_links, sync, ui
 
@@ -67,6 +68,27 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
     tracker.open()
     assert "geheim" not in tracker.close()
     assert masked("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sync", "demo"),
+        ("rerun", "0" * 32),
+        ("export", "0" * 32, "--to", "out"),
+        ("report", "demo", "--from", "mlflow"),
+    ],
+)
+def test_no_command_shows_the_password_of_an_address(
+    command: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    add_trial(make_study(tmp_path), trial())
+    uri = f"http://me:ge%2Fheim@127.0.0.1:{free_port()}"
+    assert main([*command, "--storage", str(tmp_path), "--tracking-uri", uri]) == 2
+    shown = capfd.readouterr()
+    assert "http://***@127.0.0.1" in shown.err
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "heim" not in shown.out + shown.err + caplog.text + written
 
 
 def test_checking_makes_no_file(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from lejepa_core.encoder import build_encoder
 from lejepa_core.settings import Regularizer
 from lejepa_platform.child import _attempt
 from lejepa_platform.config import TrialConfig
-from lejepa_platform.trial import environment, run_trial
+from lejepa_platform.environment import environment
+from lejepa_platform.trial import load_trial_data, run_trial
 
 FIGURES = {
     "objective/samples": 16, "objective/dims": 8,
@@ -61,10 +62,10 @@ def test_ranks_wait_for_floors_longer_than_for_each_other(tmp_path: Path) -> Non
 def test_the_environment_says_which_weights_of_the_hub_a_trial_began_from(tmp_path: Path) -> None:
     task = stripes_task(tmp_path)
     config = TrialConfig.from_flat(task.config)
-    encoder = build_encoder(config)
+    encoder, data = build_encoder(config), load_trial_data(task, config)
     begun = replace(config, pretrained=True, weights_revision="1" * 40)
-    assert environment(task, begun, encoder)["weights_revision"] == "1" * 40
-    assert environment(task, config, encoder)["weights_revision"] == ""
+    assert environment(task, begun, encoder, data)["weights_revision"] == "1" * 40
+    assert environment(task, config, encoder, data)["weights_revision"] == ""
 
 
 def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
     address.py   where a tracker is, and whether it can be reached
     client.py    how this process talks to MLflow: quietly, and with bounded patience
     record.py    what MLflow should hold about a trial, from its ledger alone
+    inputs.py    the data set of a trial, in MLflow's terms
     mirror.py    makes MLflow hold exactly that, whatever it held before
     tracker.py   the background thread, and the same work in the foreground
     reader.py    the way back: a study as MLflow holds it
     cache.py     what was read, for the next reader
     ui.py        MLflow's own pages over a storage folder
+    server.py    MLflow for a team: a database, artifacts, users
 
 The ledger is the truth: everything here can be lost and made again by `sync`.
 """
@@ -21,11 +23,19 @@ from lejepa_platform.tracking.address import (
     tracking_uri,
 )
 from lejepa_platform.tracking.cache import MirroredTrial
-from lejepa_platform.tracking.reader import MirroredStudy, mirrored_studies, read_mirrored, without_gc
+from lejepa_platform.tracking.reader import (
+    MirroredRun,
+    MirroredStudy,
+    mirrored_studies,
+    read_mirrored,
+    read_run,
+    without_gc,
+)
 from lejepa_platform.tracking.tracker import Tracker, run_links, sync
 from lejepa_platform.tracking.ui import ui
 
 __all__ = [
+    "MirroredRun",
     "MirroredStudy",
     "MirroredTrial",
     "Tracker",
@@ -36,6 +46,7 @@ __all__ = [
     "masked",
     "mirrored_studies",
     "read_mirrored",
+    "read_run",
     "run_links",
     "sync",
     "tracking_uri",

@@ -18,7 +18,7 @@ from lejepa_platform.tracking.client import connect, load
 
 _SERVERS = {"http": 80, "https": 443}
 _DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_LEAST_SECONDS = 3.0
+_LEAST_SECONDS = 6.0
 """What a tracker that accepts connections gets to answer, however long that and the imports took."""
 
 

@@ -22,6 +22,7 @@ from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, at_hand, is_file, read_json
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.inputs import dataset_input
 from lejepa_platform.tracking.record import (
     Point,
     Record,
@@ -40,6 +41,8 @@ STAMP: Final = "mirrored"
 """Tag of a trial's run: how much of the trial it holds, written last."""
 MIRRORED_AT: Final = "mirrored_at"
 """Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
+SAMPLES: Final = "mirrored_samples"
+"""Tag of a trial's run: how many samples of its machine it holds."""
 _KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
 
 
@@ -53,6 +56,8 @@ class Run:
     tags: dict[str, str]
     params: frozenset[str] = frozenset()
     stamp: Stamp | None = None
+    samples: int = 0
+    """Of the machine."""
 
     @property
     def parent(self) -> str | None:
@@ -70,6 +75,8 @@ class Index:
     """Architectures whose trials differ in learning rate or weight decay."""
     common_tags: dict[str, str]
     """What the runs of the study and of its cells say about the method."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Data set name -> where its images are."""
     newest: int = 0
     """When a trial was last written to, in seconds since 1970."""
     study: Run | None = None
@@ -100,8 +107,9 @@ class Mirror:
         if self._index is None:
             check_tracking(self._uri)
             client = connect(self._uri)
-            config = (read_json(self._study.path / "study.json") or {}).get("config", {})
-            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config))
+            study = read_json(self._study.path / "study.json") or {}
+            config, sources = study.get("config", {}), study.get("sources", {})
+            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config), sources)
             for run in read_runs(client, index.experiment_id):
                 self._file(index, run)
             self._index = index
@@ -234,13 +242,18 @@ class Mirror:
             return
         if run.parent != parent.run_id:
             _set_parent(client, run, parent)
+        if held is None:
+            # Before the stamp: what a killed process has not written comes again, and is the same.
+            client.log_inputs(run.run_id, datasets=[dataset_input(record.config, index.sources)])
         if stamp != held:
             # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
             index.newest = max(index.newest, int(time.time()))
-            tags = {**record.tags(), STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
+            samples = {SAMPLES: str(len(record.system))} if record.system else {}
+            tags = {**record.tags(), **samples, STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
             params = {name: text for name, text in record.params().items() if name not in run.params}
-            _log(client, run.run_id, record.points(held), params, tags)
-            run.stamp, run.params = stamp, run.params | params.keys()
+            points = record.points(held) + record.system_points(run.samples)
+            _log(client, run.run_id, points, params, tags)
+            run.stamp, run.params, run.samples = stamp, run.params | params.keys(), len(record.system)
         if record.result is not None and run.status != record.status:
             client.set_terminated(run.run_id, record.status, end_time=record.ended)
             run.status = record.status
@@ -260,6 +273,7 @@ def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
                 {name: tags[name] for name in _KEPT if name in tags},
                 frozenset(run.data.params),
                 Stamp.parse(tags.get(STAMP, "")),
+                int(tags.get(SAMPLES, 0)),
             )
         token = page.token
         if not token:

@@ -21,13 +21,13 @@ from lejepa_platform.tracking.address import check_tracking, masked, reason
 from lejepa_platform.tracking.cache import Held, MirroredTrial, cache_path, load_trials, save_trials
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE, STAMP
-from lejepa_platform.tracking.record import NOT_FINAL, Stamp
+from lejepa_platform.tracking.record import ENVIRONMENT, NOT_FINAL, Stamp
 
 T = TypeVar("T")
 _OVERLAP: Final = 60
 """Seconds before the start of a reading that the next one looks at again: what was written meanwhile may be missed."""
 _TRIALS: Final = "tags.role = 'trial'"
-_OWN: Final = ("hp/", "cost/")
+_OWN: Final = ("hp/", "cost/", "system/")
 """Metrics that no result holds."""
 _HINTS: Final[Mapping[str, Any]] = {
     "lambda" if name == "lambda_" else name: hint for name, hint in get_type_hints(TrialConfig).items()
@@ -58,6 +58,39 @@ def mirrored_studies(uri: str) -> list[str]:
     """
     check_tracking(uri)
     return _answered(uri, lambda: sorted(_study_names(connect(uri))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MirroredRun:
+    """A run of a trial, as a tracker holds it."""
+
+    study: str
+    document: Flat
+    """As `MirroredTrial.document`."""
+    environment: Flat
+    """The contents of the trial's `environment.json`; empty if the tracker was told none."""
+
+
+def read_run(run_id: str, uri: str) -> MirroredRun:
+    """Read one run of a trial from a tracker.
+
+    Args:
+        run_id: 32 hexadecimal digits.
+        uri: The tracker.
+
+    Raises:
+        TrackingError: If the tracker cannot be used, or knows no such run.
+        StudyError: If it is no run of a trial.
+    """
+    check_tracking(uri)
+    data = _answered(uri, lambda: connect(uri).get_run(run_id).data)
+    if data.tags.get("role") != "trial":
+        raise StudyError(f"run {run_id} of {masked(uri)} is no run of a trial; name one that has a trial_key")
+    return MirroredRun(
+        study=data.tags.get("study", ""),
+        document=trial_document(data.params, data.metrics, data.tags),
+        environment=json.loads(data.tags.get(ENVIRONMENT, "{}")),
+    )
 
 
 def read_mirrored(name: str, uri: str, cache: Path | None = None) -> MirroredStudy:

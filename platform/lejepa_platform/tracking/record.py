@@ -22,7 +22,13 @@ LONGEST_TEXT: Final = 5000
 """MLflow refuses parameters of more than 6000 characters and tags of more than 8000."""
 NOT_FINAL: Final = "not_final"
 """Tag of a trial's run: metrics of its epochs that its result lacks, as the loss of a trial that diverged."""
+ENVIRONMENT: Final = "environment"
+"""Tag of a trial's run: the contents of `environment.json`."""
+CONFIG: Final = "config"
+"""Tag of a trial's run: the whole configuration; parameters leave out what is None or empty."""
 _NOT_METRICS = {"epoch", "step", "seconds"}
+_SHOWN = ("torch", "timm", "lejepa-sweeps")
+"""Packages whose versions are tags; the others are in `environment`."""
 _OF_TRANSFER = ("outcome", "reason", "draws")
 """What a tag holds about another data set; the accuracies are metrics."""
 
@@ -85,6 +91,10 @@ class Record:
     """Of the protocols that found it."""
     transfer: Mapping[str, Flat] = field(default_factory=dict)
     """The contents of `transfer.json`."""
+    environment: Flat = field(default_factory=dict)
+    """The contents of `environment.json`; empty before the trial has built its encoder."""
+    system: list[Flat] = field(default_factory=list)
+    """What it took of its machine, sample by sample."""
 
     @classmethod
     def read(cls, ledger: TrialLedger) -> Self | None:
@@ -108,6 +118,8 @@ class Record:
                 later=ledger.later_metrics() if result else {},
                 versions=ledger.versions() if result else {},
                 transfer=ledger.transfer() if result else {},
+                environment=ledger.environment(),
+                system=ledger.system(),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
@@ -161,6 +173,7 @@ class Record:
         """What to filter and group by."""
         tags = {"role": "trial", "trial_key": self.key, **common_tags(self.config)}
         tags |= {name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")}
+        tags |= {CONFIG: _text(self.config), **self._environment_tags()}
         if self.result is not None:
             tags |= {
                 "outcome": self.result["outcome"],
@@ -169,6 +182,22 @@ class Record:
                 **self._transfer_tags(),
             }
         return {name: text for name, text in tags.items() if text}
+
+    def _environment_tags(self) -> dict[str, str]:
+        """All of it as JSON, and by themselves what people look for and filter by."""
+        held = self.environment
+        if not held:
+            return {}
+        code, hardware = held.get("code", {}), held.get("hardware", {})
+        return {
+            ENVIRONMENT: _text(held),
+            # MLflow's own name, which its pages show as the source version.
+            "mlflow.source.git.commit": code.get("commit", ""),
+            "git_dirty": str(code["dirty"]).lower() if "dirty" in code else "",
+            "processor": str(hardware.get("processor", "")),
+            "gpus": ", ".join(hardware.get("gpus", [])),
+            **{f"version.{name}": str(text) for name, text in held.get("versions", {}).items() if name in _SHOWN},
+        }
 
     def _not_final(self) -> list[str]:
         final = _numbers(self.result["metrics"]) if self.result else {}
@@ -191,6 +220,15 @@ class Record:
             final = {key: value for key, value in _numbers(metrics).items() if key not in _numbers(last)}
             points += self._points(final, int(last.get("epoch", 0)))
         return points
+
+    def system_points(self, held: int) -> list[Point]:
+        """Every sample of the machine but the first so many."""
+        return [
+            Point(name, float(value), int(row["sample"]), int(row["time"]))
+            for row in self.system[held:]
+            for name, value in row.items()
+            if name.startswith("system/")
+        ]
 
     def _settings_points(self) -> list[Point]:
         # MLflow sorts and compares parameters as texts; as metrics they are numbers.

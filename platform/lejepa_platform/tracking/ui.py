@@ -8,7 +8,7 @@ from lejepa_platform.serving import require_free, serve
 from lejepa_platform.storage import Location
 from lejepa_platform.tracking.address import default_uri
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Job endpoints run code for whoever reaches the port.
@@ -43,4 +43,4 @@ def ui(storage: Location, port: int = 5000, host: str = "127.0.0.1") -> int:
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     # MLflow opens on traces; the switch is kept by the browser, and no tag of an experiment turns it.
     print(f"MLflow: http://{host}:{port} in a few seconds; switch to Model training there; Ctrl-C ends it", flush=True)
-    return serve(command, _ENVIRONMENT)
+    return serve(command, ENVIRONMENT)

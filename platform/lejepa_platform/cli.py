@@ -23,6 +23,7 @@ from lejepa_core.errors import LejepaError
 from lejepa_platform import listing
 from lejepa_platform.evaluating import Evaluate
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
+from lejepa_platform.submit import Submit
 
 COMMAND_GROUP = "lejepa.commands"
 
@@ -298,6 +299,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Ui, tyro.conf.subcommand("ui")]
         | Annotated[Sync, tyro.conf.subcommand("sync")]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Submit, tyro.conf.subcommand("submit")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

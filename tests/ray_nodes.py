@@ -102,6 +102,8 @@ def ray_nodes(*nodes: list[str], token: bool = True, jobs: bool = False, **varia
     # Short: paths of sockets below it must have fewer than 108 characters.
     home = Path(tempfile.mkdtemp(prefix="r"))
     environment = {**os.environ, **variables, "HOME": str(home), "RAY_AUTH_MODE": "token" if token else "disabled"}
+    # Jobs say `python`, and mean that of the tests.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         environment.pop(name, None)
     if token:

@@ -112,7 +112,8 @@ def connect(address: str) -> "JobSubmissionClient":
     # Here, not at the top: the other commands start without Ray.
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # What Ray packs and sends; its loggers have levels of their own.
+    logging.disable(logging.WARNING)
     return JobSubmissionClient(address, headers=headers)
 
 

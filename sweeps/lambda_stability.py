@@ -24,8 +24,9 @@ from lejepa_core.settings import Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.cluster import reach
 from lejepa_platform.config import Search, union
+from lejepa_platform.entry import default_address
 from lejepa_platform.errors import StudyError, TrackingError
-from lejepa_platform.execution import Execution, default_address
+from lejepa_platform.execution import Execution
 from lejepa_platform.executors import Executor
 from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.placement import concurrent_trials, resources_here

@@ -17,9 +17,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import lejepa_core
 import lejepa_platform
+from lejepa_platform.entry import PLACES, protect_token, ray_token
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.storage import write_bytes
-from lejepa_platform.tokens import PLACES, protect_token, ray_token
 
 LOG = logging.getLogger("lejepa")
 CONNECT_SECONDS = 5.0

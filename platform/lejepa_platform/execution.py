@@ -1,7 +1,6 @@
 """How and where a study runs: everything that changes no result."""
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,6 @@ from typing import Literal
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
 from lejepa_platform.executors import TRIAL_FUNCTION, Executor, Placement
-
-
-def default_address() -> str | None:
-    """The cluster of a command that names none: that of LEJEPA_ADDRESS, which submitted jobs are given."""
-    return os.environ.get("LEJEPA_ADDRESS")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

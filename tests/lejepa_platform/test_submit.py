@@ -66,12 +66,12 @@ def test_a_study_that_would_go_with_its_job_is_refused(storage: list[str]) -> No
 
 
 def test_a_script_that_is_not_sent_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ClusterError, match="a file below .* was wanted"):
+    with pytest.raises(ClusterError, match=r"a file below .* was wanted"):
         check_command(["python", "sweeps/lambda_stability.py", "--storage", "/shared"], tmp_path)
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
-    with pytest.raises(ClusterError, match="no Ray cluster answers at .*; say where with --address"):
+    with pytest.raises(ClusterError, match=r"no Ray cluster answers at .*; say where with --address"):
         connect(f"http://127.0.0.1:{free_port()}")
 
 

@@ -1,10 +1,15 @@
-"""Ray's token: where it is looked for, and who may read it."""
+"""How a cluster is entered: its default address, and Ray's token, where it is looked for and who may read it."""
 
 import os
 from pathlib import Path
 
 PLACES = "RAY_AUTH_TOKEN, the file that RAY_AUTH_TOKEN_PATH names, ~/.ray/auth_token"
 """Where a token is looked for, as errors say it."""
+
+
+def default_address() -> str | None:
+    """The cluster of a command that names none: that of LEJEPA_ADDRESS, which submitted jobs are given."""
+    return os.environ.get("LEJEPA_ADDRESS")
 
 
 def ray_token() -> str | None:

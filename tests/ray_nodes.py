@@ -62,18 +62,22 @@ class RayNodes:
                          "--metrics-export-port")
         }  # fmt: skip
         command = [RAY, "start", "--block", *_LIGHT, *(word for pair in ports.items() for word in pair), *arguments]
-        with (self.home / f"node-{len(self.nodes)}.log").open("wb") as log:
-            node = subprocess.Popen(
-                command, env=dict(environment or self.environment), stdout=log, stderr=log, cwd=self.home
-            )
-        self.nodes.append(node)
+        log = self.home / f"node-{len(self.nodes)}.log"
+        # Ray gives a node 30 seconds to start, which a busy machine may miss.
+        for _ in range(3):
+            with log.open("wb") as out:
+                node = subprocess.Popen(
+                    command, env=dict(environment or self.environment), stdout=out, stderr=out, cwd=self.home
+                )
+            self.nodes.append(node)
+            if self._joins(node, known):
+                return node
+            self.nodes.remove(node)
+        raise AssertionError(log.read_text())
 
-        def joined() -> bool:
-            assert node.poll() is None, (self.home / f"node-{len(self.nodes) - 1}.log").read_text()
-            return self.alive() > known
-
-        wait_for(joined, 180)
-        return node
+    def _joins(self, node: subprocess.Popen[bytes], known: int) -> bool:
+        wait_for(lambda: node.poll() is not None or self.alive() > known, 180)
+        return node.poll() is None
 
     def alive(self) -> int:
         """How many nodes the cluster knows and has not lost."""

@@ -49,14 +49,13 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
     # Ray's memory monitor would kill the actor, or its neighbour's, where the kernel kills the trial alone.
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    protect_token()
+    protect_token(make=address is None)
     place = "local" if address is None else reach(address)
     options: Mapping[str, Any] = {"include_dashboard": False} if address is None else _code()
     try:
         ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:
         raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
-    protect_token()
     try:
         yield
     finally:

@@ -1,6 +1,9 @@
 """How a cluster is entered: its default address, and Ray's token, where it is looked for and who may read it."""
 
 import os
+import secrets
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 PLACES = "RAY_AUTH_TOKEN, the file that RAY_AUTH_TOKEN_PATH names, ~/.ray/auth_token"
@@ -24,11 +27,22 @@ def ray_token() -> str | None:
         return None
 
 
-def protect_token() -> None:
-    """Keep others from Ray's token, which it writes with the default rights: nobody else may enter its folder."""
+def protect_token(*, make: bool = False) -> None:
+    """Keep others from Ray's token and its folder; Ray itself writes it with the default rights.
+
+    Args:
+        make: Whether to make a token where none is found, so that Ray has none to write.
+    """
     folder = _default_path().parent
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
+    if make and ray_token() is None:
+        fresh = folder / f".{uuid.uuid4().hex}"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(fresh, _default_path())
+        fresh.unlink()
     if _default_path().exists():
         _default_path().chmod(0o600)
 

@@ -61,19 +61,23 @@ def test_rays_client_is_refused_with_the_command_to_use() -> None:
         Execution(storage=Path(), sources={}, tracking_uri="", address="ray://h:10001")
 
 
-def test_nobody_else_may_read_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_nobody_else_may_read_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".ray"
     before = os.umask(0)
     try:
-        protect_token()
-        (tmp_path / ".ray" / "auth_token").write_text("x")
-        protect_token()
+        if there:
+            folder.mkdir()
+            (folder / "auth_token").write_text("x")
+        protect_token(make=True)
     finally:
         os.umask(before)
-    assert [path.stat().st_mode & 0o777 for path in (tmp_path / ".ray", tmp_path / ".ray" / "auth_token")] == [
-        0o700,
-        0o600,
-    ]
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "auth_token")] == [0o700, 0o600]
+    assert (ray_token() == "x") is there
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_the_token_is_found_where_ray_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

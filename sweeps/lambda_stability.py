@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,9 @@ from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Precision, Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
+from lejepa_platform.cluster import reach
 from lejepa_platform.config import Search, union
+from lejepa_platform.entry import default_address
 from lejepa_platform.errors import StudyError, TrackingError
 from lejepa_platform.execution import Execution, check_scheduler
 from lejepa_platform.executors import Executor
@@ -145,8 +147,8 @@ class Arguments:
     """Folder of downloaded data sets."""
     tracking_uri: str | None = None
     """MLflow tracking store; by default STORAGE/mlflow.db, for which a storage on s3:// has no place."""
-    address: str | None = None
-    """Ray cluster, such as auto or ray://HOST:10001; by default this machine."""
+    address: str | None = field(default_factory=default_address)
+    """Ray cluster: auto, or HOST:PORT of its head; by default LEJEPA_ADDRESS, or this machine."""
     dry_run: bool = False
     """Show the trials and what they would cost, and do nothing."""
 
@@ -179,7 +181,9 @@ def _run(arguments: Arguments) -> int:
         )
         execution = _execution(arguments, {})
         if execution.address is None:
-            concurrent_trials(execution.placement(Path()), resources_here(), execution.max_concurrent)
+            concurrent_trials(execution.placement(Path()), [resources_here()], execution.max_concurrent)
+        else:
+            reach(execution.address)
         check_recipe(recipe, data, workers=execution.workers, micro_batch=execution.micro_batch)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)

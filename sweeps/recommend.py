@@ -227,7 +227,7 @@ def _as_stored(recipe: Recipe, ledger: StudyLedger) -> Recipe:
 def _parallel(execution: Execution) -> int:
     """Trials at once."""
     here = resources_here()
-    return concurrent_trials(with_decoders(execution.placement(Path()), [here]), here, None)
+    return concurrent_trials(with_decoders(execution.placement(Path()), [here]), [here], None)
 
 
 def _costs(recipe: Recipe, images: ImageDataset, execution: Execution) -> dict[str, Cost]:

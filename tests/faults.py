@@ -1,10 +1,12 @@
-"""Trial functions that go wrong in real ways; the seed of the trial says how. Run by the inline executor's child."""
+"""Trial functions that go wrong in real ways; the seed of the trial says how. Run by an executor's processes."""
 
 import os
 import resource
 import signal
 import time
+from pathlib import Path
 
+from lejepa_core.distributed import rank
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import ProtocolResult, TrialResult
 from lejepa_platform.task import TrialTask
@@ -50,14 +52,34 @@ def in_first_protocol(task: TrialTask) -> None:
         task.ledger.write_measured(name, ProtocolResult(version=version))
 
 
-def finish(task: TrialTask, config: TrialConfig) -> None:
+def together(task: TrialTask) -> None:
+    """Wait until as many trials run as the study's file `together` says, and tell how many were seen at once."""
+    if rank() != 0:
+        return
+    study = Path(task.study)
+    wanted, running = int((study / "together").read_text()), study / "running"
+    running.mkdir(exist_ok=True)
+    mine = running / task.ledger.key
+    mine.touch()
+    seen, deadline = 0, time.monotonic() + 240
+    while seen < wanted and time.monotonic() < deadline:
+        seen = max(seen, len(os.listdir(running)))
+        time.sleep(0.05)
+    # The others look too; and one too many would show.
+    time.sleep(2)
+    seen = max(seen, len(os.listdir(running)))
+    mine.unlink()
+    finish(task, TrialConfig.from_flat(task.config), together=seen)
+
+
+def finish(task: TrialTask, config: TrialConfig, **metrics: float) -> None:
     """Write a result that is ok."""
     result = TrialResult(
         key=config.key,
         outcome="ok",
         config=config.flat(),
         seconds=0.1,
-        metrics={"val/linear_top1": 0.5, "pid": os.getpid()},
+        metrics={"val/linear_top1": 0.5, "pid": os.getpid(), **metrics},
     )
     task.ledger.write_result(result)
 

@@ -25,8 +25,7 @@ def main() -> None:
     """Serve tasks until the parent closes the socket or dies."""
     connection = Connection(int(sys.argv[1]))
     _die_with_parent()
-    module, _, function = sys.argv[2].partition(":")
-    run: Callable[[TrialTask], Any] = getattr(importlib.import_module(module), function)
+    run = trial_function(sys.argv[2])
     while True:
         try:
             task = TrialTask.from_json(connection.recv_bytes())
@@ -34,6 +33,13 @@ def main() -> None:
             return
         _log_to(task.log)
         connection.send_bytes(json.dumps(_attempt(run, task)).encode())
+
+
+def trial_function(name: str) -> Callable[[TrialTask], Any]:
+    """What a name as MODULE:FUNCTION stands for."""
+    module, _, function = name.partition(":")
+    run: Callable[[TrialTask], Any] = getattr(importlib.import_module(module), function)
+    return run
 
 
 def _attempt(run: Callable[[TrialTask], Any], task: TrialTask) -> dict[str, str]:

@@ -27,6 +27,7 @@ from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.merging import Merge
 from lejepa_platform.rerunning import Rerun
 from lejepa_platform.storage import Storage, study_names
+from lejepa_platform.submit import Submit
 from lejepa_platform.team import Server
 
 COMMAND_GROUP = "lejepa.commands"
@@ -307,6 +308,7 @@ def main(argv: list[str] | None = None) -> int:
         | Annotated[Merge, tyro.conf.subcommand("merge")]
         | Annotated[Export, tyro.conf.subcommand("export")]
         | Annotated[Rerun, tyro.conf.subcommand("rerun")]
+        | Annotated[Submit, tyro.conf.subcommand("submit")]
         | Annotated[ConvertLambda, tyro.conf.subcommand("convert-lambda")]
     )
     others = ", ".join(sorted(command.name for command in entry_points(group=COMMAND_GROUP)))

@@ -1,10 +1,11 @@
 """`lejepa evaluate`: measure the encoders that a study has, and train none."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
 
+from lejepa_platform.entry import default_address
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import Storage
 
@@ -27,8 +28,8 @@ class Evaluate:
     """GPUs per trial; a fraction puts several on one."""
     max_concurrent: int | None = None
     """Trials at once; by default as many as fit."""
-    address: str | None = None
-    """Ray cluster; by default this machine."""
+    address: str | None = field(default_factory=default_address)
+    """Ray cluster: auto, or HOST:PORT of its head; by default LEJEPA_ADDRESS, or this machine."""
     tracking_uri: str | None = None
     """MLflow tracking store; by default MLFLOW_TRACKING_URI, or mlflow.db beside the study."""
 

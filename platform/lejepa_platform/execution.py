@@ -45,7 +45,7 @@ class Execution:
     max_concurrent: int | None = None
     """Trials at once; None = as many as the cluster holds."""
     address: str | None = None
-    """Ray cluster; None = this machine."""
+    """Ray cluster: auto or HOST:PORT of its head; None = this machine."""
     time_limit: float | None = None
     """Seconds that an inline trial may take."""
     max_seconds: float | None = None
@@ -72,8 +72,16 @@ class Execution:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"{name.replace('_', ' ')} = {value:g} came, more than 0 was wanted")
+        if self.address is not None and self.address.startswith("ray://"):
+            raise SettingError(
+                f"--address {self.address} came: through Ray's client Tune would run away from the study's folder; say "
+                "`lejepa submit --address http://HOST:8265 -- python sweeps/lambda_stability.py ...`, or, on a machine "
+                "of the cluster, --address auto"
+            )
         if not 0 <= self.gpus < math.inf:
             raise SettingError(f"gpus per worker = {self.gpus:g} came, 0 or more was wanted")
+        if self.gpus > 1 and self.gpus % 1:
+            raise SettingError(f"gpus per worker = {self.gpus:g} came, a share of one or whole ones were wanted")
         if self.executor == "inline" and self.workers > 1:
             raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
         if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from ray import tune
 from ray.tune import Trainable
 
-from lejepa_platform.child import describe_error
+from lejepa_platform.child import describe_error, trial_function
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import PlatformError, SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
@@ -150,7 +150,10 @@ class Child:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        threads = dict.fromkeys(_THREAD_VARIABLES, str(self._placement.threads))
+        variables = dict.fromkeys(_THREAD_VARIABLES, str(self._placement.threads))
+        # Where a cluster was sent the code, only Ray knows; and Tune has another working directory.
+        paths = [*sys.path, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        variables["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(os.path.abspath(path) for path in paths if path))
         command = [
             sys.executable,
             "-m",
@@ -159,7 +162,7 @@ class Child:
             self._placement.trial_function,
         ]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **threads})
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **variables})
         self._connection = Connection(ours.detach())
         self._trials = 0
 
@@ -232,7 +235,7 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     resources = {"CPU": placement.cpus, **({"GPU": placement.gpus} if placement.gpus else {})}
     trainer = TorchTrainer(
         _ray_train_worker,
-        train_loop_config=config,
+        train_loop_config={**config, "trial_function": placement.trial_function},
         scaling_config=train.ScalingConfig(
             num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=resources
         ),
@@ -255,14 +258,12 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
 
 
 def _ray_train_worker(config: dict[str, Any]) -> None:
-    from lejepa_platform.run import run_task
-
     task = TrialTask.from_json(config["task"])
     if task.done:
         return
     start = time.monotonic()
     try:
-        run_task(task)
+        trial_function(config["trial_function"])(task)
     except Exception as error:
         # Recorded here, so that the group that Ray starts again finds the trial ended; only lost workers retry.
         outcome, reason = describe_error(error)

@@ -45,6 +45,7 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         begin: Callable[[TrialConfig], str],
         ended: Callable[[str, bool], Flat],
         budget: Budget,
+        room: Callable[[], int],
     ) -> None:
         """Wire a planner to the ledger.
 
@@ -53,8 +54,10 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
             begin: Starts an attempt in the ledger; returns the task as JSON.
             ended: Takes (trial key, whether Ray lost it) and returns the result that the ledger holds then.
             budget: What would end after it is not begun, nor anything behind it.
+            room: How many trials may run at once, now. Tune's own limit stays what it was at the start.
         """
         super().__init__()
+        self._room = room
         self._planner, self._begin, self._ended, self._budget = planner, begin, ended, budget
         self._running: dict[str, str] = {}
 
@@ -63,6 +66,8 @@ class StudySearcher(Searcher):  # type: ignore[misc,unused-ignore]
         finished: str = Searcher.FINISHED
         if self._budget.exhausted:
             return finished
+        if len(self._running) >= self._room():
+            return finished if self._planner.exhausted else None
         trial = self._planner.next()
         if trial is None:
             return finished if self._planner.exhausted else None

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import ray
 from ray import tune
 
 from lejepa_platform.budget import Budget
-from lejepa_platform.cluster import ray_session
+from lejepa_platform.cluster import machines, ray_session, require_shared
 from lejepa_platform.config import METHOD_VERSION, STREAM_HINT, StudyConfig, TrialConfig, union
 from lejepa_platform.errors import StudyError
 from lejepa_platform.execution import Execution
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.placement import concurrent_trials, with_decoders
+from lejepa_platform.placement import Room, with_decoders
 from lejepa_platform.planners import LackingPlanner, Planner
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
@@ -152,16 +151,15 @@ def _drive(
 ) -> None:
     scratch = _scratch(ledger)
     with ray_session(execution.address):
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        placement = with_decoders(execution.placement(scratch / "train"), machines)
-        concurrency = concurrent_trials(placement, ray.cluster_resources(), execution.max_concurrent)
+        placement = with_decoders(execution.placement(scratch / "train"), machines())
+        if isinstance(ledger.path, Path):
+            require_shared(ledger.path)
+        room = Room(placement, machines, execution.max_concurrent, trusted=execution.address is not None)
         watch = Watch(config, ledger, execution, tracker, progress)
-        searcher = StudySearcher(planner, watch.begin, watch.ended, budget)
+        searcher = StudySearcher(planner, watch.begin, watch.ended, budget, room)
         tuner = tune.Tuner(
             placement.trainable(),
-            tune_config=tune.TuneConfig(
-                search_alg=searcher, num_samples=-1, max_concurrent_trials=concurrency, reuse_actors=True
-            ),
+            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
                 name="tune",
                 storage_path=str(scratch.resolve()),

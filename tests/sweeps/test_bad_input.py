@@ -59,7 +59,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (["--gpus-per-worker", "-1"], "gpus per worker = -1 came"),
         (["--learning-rates", "1e-3", "1e-3"], "hold a value twice"),
         (["--extend"], "--study NAME"),
-        (["--workers-per-trial", "4096"], "needs 4096 CPUs, the cluster has"),
+        (["--workers-per-trial", "4096"], "needs 4096 workers of 1 CPU and 0 GPUs each"),
         (["--extend", "--study", "none"], "no study"),
         (["--tracking-uri", "nonsense://x"], "nonsense"),
         (["--datasets", "cifar10", "--data-root", "nowhere"], "lejepa datasets get cifar10"),

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from lejepa_platform.errors import ClusterError
+from lejepa_platform.stopping import take_signals
 
 
 @contextmanager
@@ -25,13 +26,14 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
     # Ray writes its token with the default rights; nobody else may enter its folder.
     home = Path.home() / ".ray"
-    home.mkdir(mode=0o700, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:
         raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
+    take_signals()
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -43,7 +44,7 @@ from lejepa_platform.outcomes import (
     transfer_metrics,
     transfer_prefix,
 )
-from lejepa_platform.storage import finite, read_json, write_bytes, write_json
+from lejepa_platform.storage import finite, read_json, remove_leftovers, write_bytes, write_json
 
 __all__ = [
     "FAILURES",
@@ -86,6 +87,7 @@ class TrialLedger:
     def begin(self, config: TrialConfig) -> "TrialLedger":
         """Start the next attempt: the ones before it can write no more."""
         attempt = self._current() + 1
+        remove_leftovers(self.path)
         if read_json(self.path / "config.json") is None:
             created = int(time.time() * 1000)
             write_json(self.path / "config.json", {"key": self.key, "created": created, "config": config.flat()})
@@ -233,12 +235,16 @@ class TrialLedger:
         return config
 
     def history(self) -> list[Flat]:
-        """The per-epoch metrics so far."""
+        """The per-epoch metrics so far; those before the damage where the file is damaged."""
         try:
-            lines = (self.path / "metrics.jsonl").read_text().splitlines()
+            lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines]
+        history: list[Flat] = []
+        with suppress(ValueError):
+            for line in lines:
+                history.append(json.loads(line))
+        return history
 
     def forget(self) -> None:
         """Drop the result, so that the trial goes on from its checkpoint.

@@ -110,7 +110,7 @@ class _Cell:
 
     def __init__(self, config: StudyConfig, architecture: str, dataset: str) -> None:
         self.config, self.architecture, self.dataset = config, architecture, dataset
-        self.study = optuna.create_study(direction="maximize", sampler=self.sampler(0))
+        self.study = optuna.create_study(direction="maximize")
         low, high = min(config.lambdas), max(config.lambdas)
         self.space: dict[str, optuna.distributions.BaseDistribution] = {
             "lambda": optuna.distributions.FloatDistribution(low, high, log=True)
@@ -120,8 +120,12 @@ class _Cell:
             choices = tuple(range(len(self.optimisers)))
             self.space["optimiser"] = optuna.distributions.CategoricalDistribution(choices)
 
-    def sampler(self, asked: int) -> optuna.samplers.TPESampler:
-        """A sampler for what comes after so many proposals: one that goes on must not begin again."""
+    def ask(self) -> optuna.trial.Trial:
+        """The next proposal; it depends on what the study holds, and not on who asked for that and when."""
+        self.study.sampler = self._sampler(len(self.study.trials))
+        return self.study.ask(self.space)
+
+    def _sampler(self, asked: int) -> optuna.samplers.TPESampler:
         fingerprint = self.config.fingerprints[self.dataset]
         seed = derive_seed("tpe", self.architecture, fingerprint, *self.config.seeds, asked) % 2**32
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
@@ -169,8 +173,7 @@ class TpePlanner:
             cell = max(self._budget, key=lambda name: self._budget[name])
             if self._budget[cell] <= 0:
                 return None
-            optuna_trial = self._cells[cell].study.ask(self._cells[cell].space)
-            self._propose(self._cells[cell], optuna_trial)
+            self._propose(self._cells[cell], self._cells[cell].ask())
         return self._queue.popleft()
 
     def tell(self, key: str, result: Flat) -> None:
@@ -216,12 +219,10 @@ class TpePlanner:
             if "optimiser" in cell.space:
                 params["optimiser"] = cell.optimisers.index(optimiser)
             cell.study.enqueue_trial(params)
-            self._propose(cell, cell.study.ask(cell.space))
+            self._propose(cell, cell.ask())
         self._queue = deque(trial for trial in self._queue if trial.key not in complete)
         for key, result in finished.items():
             self.tell(key, result)
-        for cell in self._cells.values():
-            cell.study.sampler = cell.sampler(len(cell.study.trials))
 
 
 def objective(result: Flat) -> float | None:

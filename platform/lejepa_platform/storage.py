@@ -3,12 +3,15 @@
 import json
 import math
 import os
+import re
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lejepa_platform.errors import StorageError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -26,9 +29,17 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `write_bytes` had of new contents, here or in a folder below, when its process was killed."""
+    for path in folder.glob("**/.*"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

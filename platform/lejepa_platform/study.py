@@ -19,12 +19,13 @@ from lejepa_platform.placement import concurrent_trials, with_decoders
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
 from lejepa_platform.search import LackingPlanner, Planner, StudySearcher, make_planner
+from lejepa_platform.stopping import Stopped
 from lejepa_platform.tracking import Tracker
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
 LOG = logging.getLogger("lejepa")
 LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
-"""Seconds that the tracker may take to write what it lacks, behind the deadline and before it."""
+"""Seconds that the tracker may take to write what it lacks, behind the deadline or a signal to stop, and before it."""
 
 
 def open_study(config: StudyConfig, storage: Path, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
@@ -103,6 +104,7 @@ def run_study(
         planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=execution.storage / "mlartifacts")
         tracker.open()
+        patience = MOST_CLOSING
         try:
             for trial in ledger.trials():
                 tracker.touch(trial.key)
@@ -111,8 +113,11 @@ def run_study(
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
                 _require_complete(config, ledger, planner, planned if train else [], budget)
+        except Stopped:
+            patience = LEAST_CLOSING
+            raise
         finally:
-            missing = tracker.close(seconds=min(MOST_CLOSING, max(LEAST_CLOSING, budget.left)))
+            missing = tracker.close(seconds=min(patience, max(LEAST_CLOSING, budget.left)))
         if missing:
             LOG.warning("%s", missing)
     return ledger

@@ -12,6 +12,9 @@ import ray
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.stopping import take_signals
 
+START_ATTEMPTS = 3
+"""Ray gives its own processes half a minute to come up on this machine, which a busy one exceeds."""
+
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[None]:
@@ -29,10 +32,15 @@ def ray_session(address: str | None) -> Iterator[None]:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
-    try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:
-        raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
+    for attempt in range(START_ATTEMPTS):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+            break
+        except Exception as error:
+            ray.shutdown()
+            if address is not None or attempt + 1 == START_ATTEMPTS:
+                where = address or "on this machine"
+                raise ClusterError(f"cannot start or reach Ray ({where}): {error}") from error
     take_signals()
     try:
         yield

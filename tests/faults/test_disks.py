@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fault_rows import Row, assert_same, fill, small_disk
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def test_the_disk_is_full_at_a_checkpoint(row: Row, undisturbed: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from fault_nodes import join, lose, raylet, start_head, stop_in_checkpoint, trial_on
 from fault_rows import Row, assert_same, kill
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def test_the_raylet_of_the_second_node_is_killed(row: Row, undisturbed: Path) -> None:

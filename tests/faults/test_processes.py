@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fault_rows import TPE, TWO_WORKERS, Row, assert_same, kill, named
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def test_a_trial_s_process_is_killed(row: Row, undisturbed: Path) -> None:

@@ -7,7 +7,7 @@ from fault_rows import Row, assert_same, fill, kill, of_session, small_disk
 from fault_trackers import assert_mirrored, slowed, start_server, synchronise
 from trackers import make_store
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 
 def test_the_mlflow_server_is_killed_and_comes_back(row: Row, undisturbed: Path) -> None:

@@ -3,13 +3,14 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from lejepa_platform.errors import ClusterError
+from lejepa_platform.lost import ended_with_cluster
 from lejepa_platform.stopping import take_signals
 
 START_ATTEMPTS = 3
@@ -43,6 +44,7 @@ def ray_session(address: str | None) -> Iterator[None]:
                 raise ClusterError(f"cannot start or reach Ray ({where}): {error}") from error
     take_signals()
     try:
-        yield
+        with ended_with_cluster(address) if address is not None else nullcontext():
+            yield
     finally:
         ray.shutdown()

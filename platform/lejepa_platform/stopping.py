@@ -8,12 +8,11 @@ all that descends from it, when the time is up or a second signal comes.
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import psutil
 
@@ -83,8 +82,15 @@ def take_signals() -> None:
 
 def say_stopped() -> None:
     """Say once how to go on."""
+    _say(STOPPED)
+
+
+def _say(line: str) -> None:
+    """Past Python's own buffers, which another thread may hold."""
     if _said.acquire(blocking=False):
-        os.write(sys.stderr.fileno(), f"{STOPPED}\n".encode())
+        # The cursor that a live table has hidden.
+        shown = "\x1b[?25h" if os.isatty(2) else ""
+        os.write(2, f"{shown}{line}\n".encode())
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -101,9 +107,20 @@ def _watch(reader: socket.socket) -> None:
         with suppress(TimeoutError):
             if _next_signal(reader) is None:
                 return
-        say_stopped()
-        kill([*begun, *_descendants()])
-        os._exit(128 + number)
+        end_now(128 + number, STOPPED, begun)
+
+
+def end_now(exit_code: int, line: str, others: Sequence[psutil.Process] = ()) -> NoReturn:
+    """End this process from any of its threads, with all that descends from it, without tidying anything up.
+
+    Args:
+        exit_code: Of this process.
+        line: What is said once, on standard error.
+        others: To be killed as well.
+    """
+    _say(line)
+    kill([*others, *_descendants()])
+    os._exit(exit_code)
 
 
 def _next_signal(reader: socket.socket) -> int | None:

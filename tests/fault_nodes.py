@@ -18,7 +18,7 @@ def start_head(row: Row, cpus: int, port: int | None = None) -> tuple[str, subpr
     port = port or free_port()
     client = free_port()
     options = [
-        "--head", f"--port={port}", f"--ray-client-server-port={client}", "--include-dashboard=false",
+        "--head", f"--port={port}", f"--ray-client-server-port={client}", "--include-dashboard=false", "--no-monitor",
     ]  # fmt: skip
     return f"127.0.0.1:{port}", _start(row, cpus, options)
 
@@ -34,9 +34,14 @@ def _start(row: Row, cpus: int, options: list[str]) -> subprocess.Popen[bytes]:
     # Workers on ports that the system chooses: other clusters of this machine take from the same range.
     own = ["--node-ip-address=127.0.0.1", "--min-worker-port=0", "--max-worker-port=0", f"--num-cpus={cpus}"]
     log = row.folder / f"node-{len(row.sessions)}.log"
-    node = row.launch([ray, "start", "--block", "--disable-usage-stats", *own, *ports, *options], log)
-    row.until(lambda: "Ray runtime started" in log.read_text(), node)
-    return node
+    # Ray gives its own processes half a minute to come up, which a busy machine exceeds.
+    for _ in range(3):
+        node = row.launch([ray, "start", "--block", "--disable-usage-stats", *own, *ports, *options], log)
+        row.until(lambda node=node: "Ray runtime started" in log.read_text() or node.poll() is not None)
+        if node.poll() is None:
+            return node
+        kill(of_session(node.pid))
+    raise AssertionError(log.read_text())
 
 
 def raylet(node: subprocess.Popen[bytes]) -> psutil.Process:

@@ -11,7 +11,7 @@ import ray
 
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.lost import ended_with_cluster
-from lejepa_platform.stopping import take_signals
+from lejepa_platform.stopping import descendants, kill, take_signals
 
 START_ATTEMPTS = 3
 """Ray gives its own processes half a minute to come up on this machine, which a busy one exceeds."""
@@ -33,18 +33,25 @@ def ray_session(address: str | None) -> Iterator[None]:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
-    for attempt in range(START_ATTEMPTS):
-        try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
-            break
-        except Exception as error:
-            ray.shutdown()
-            if address is not None or attempt + 1 == START_ATTEMPTS:
-                where = address or "on this machine"
-                raise ClusterError(f"cannot start or reach Ray ({where}): {error}") from error
+    _start(address, options)
     take_signals()
     try:
         with ended_with_cluster(address) if address is not None else nullcontext():
             yield
     finally:
         ray.shutdown()
+
+
+def _start(address: str | None, options: dict[str, Any]) -> None:
+    held = descendants()
+    for attempt in range(START_ATTEMPTS):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            # A start that failed leaves what it had started.
+            kill([process for process in descendants() if process not in held])
+            if address is not None or attempt + 1 == START_ATTEMPTS:
+                where = address or "on this machine"
+                raise ClusterError(f"cannot start or reach Ray ({where}): {error}") from error

@@ -57,7 +57,7 @@ def stoppable() -> Iterator[None]:
         yield
     except Stopped:
         # The watch goes on until the process has ended: it may yet hang on its way out.
-        kill(_descendants())
+        kill(descendants())
         raise
     except BaseException:
         _restore(before, descriptor)
@@ -102,7 +102,7 @@ def _watch(reader: socket.socket) -> None:
     with reader:
         if (number := _next_signal(reader)) is None:
             return
-        begun = _descendants()
+        begun = descendants()
         reader.settimeout(TIDY_SECONDS)
         with suppress(TimeoutError):
             if _next_signal(reader) is None:
@@ -119,7 +119,7 @@ def end_now(exit_code: int, line: str, others: Sequence[psutil.Process] = ()) ->
         others: To be killed as well.
     """
     _say(line)
-    kill([*others, *_descendants()])
+    kill([*others, *descendants()])
     os._exit(exit_code)
 
 
@@ -131,7 +131,8 @@ def _next_signal(reader: socket.socket) -> int | None:
     return None
 
 
-def _descendants() -> list[psutil.Process]:
+def descendants() -> list[psutil.Process]:
+    """Every process that this one has started, and they, and so on; those in front of what they started."""
     return list(psutil.Process().children(recursive=True))
 
 

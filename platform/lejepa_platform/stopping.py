@@ -30,9 +30,10 @@ class Stopped(KeyboardInterrupt):
     """This process was asked to stop."""
 
     def __init__(self, number: int) -> None:
-        """Remember which signal it was."""
+        """Remember which signal it was, and what had been started by then: some of it loses its parent on the way."""
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+        self.begun = descendants()
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or _installed:
         yield
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     threading.Thread(target=_watch, args=(reader,), name="stop-watch", daemon=True).start()
@@ -55,9 +56,9 @@ def stoppable() -> Iterator[None]:
     take_signals()
     try:
         yield
-    except Stopped:
+    except Stopped as stop:
         # The watch goes on until the process has ended: it may yet hang on its way out.
-        kill(descendants())
+        kill([*stop.begun, *descendants()])
         raise
     except BaseException:
         _restore(before, descriptor)

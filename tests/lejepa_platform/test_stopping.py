@@ -41,7 +41,7 @@ def command(*, tidying: float = 0, before: str = "") -> tuple[subprocess.Popen[s
 
 def ended(process: subprocess.Popen[str], child: psutil.Process) -> tuple[int, str]:
     """Exit code and standard error of a command that has taken its own process along."""
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running()
     return process.returncode, err

@@ -90,32 +90,36 @@ class Row:
         """The same command, to its end."""
         self.end(self.start(*arguments))
 
-    def until(self, holds: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> None:
-        """Wait until something holds; a process that is named has to live until then."""
+    def until(self, holds: Callable[[], Any], process: subprocess.Popen[bytes] | None = None) -> Any:
+        """Wait until something holds, and return it; a process that is named has to live until then."""
         deadline = time.monotonic() + PATIENCE
-        while not holds():
+        while not (found := holds()):
             assert process is None or process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
+        return found
 
     def fault(self) -> None:
         """Something has happened just now."""
         self._fault = time.time()
 
-    def recovers(self, process: subprocess.Popen[bytes], trials: Sequence[Path] | None = None) -> None:
-        """Wait until an epoch or a trial has ended that had not; of the given trials, or of any."""
-        begun = time.time_ns()
-        self.until(lambda: self.written_since(begun, trials), process)
-        self.seconds = time.time() - self._fault
+    def recovers(self, process: subprocess.Popen[bytes], trials: Sequence[Path] = ()) -> None:
+        """Wait until an epoch or a trial has ended that had not.
 
-    def written_since(self, moment: int, trials: Sequence[Path] | None = None) -> bool:
-        """Whether an epoch or a trial has ended since."""
-        for trial in self.trials() if trials is None else trials:
-            for name in ("metrics.jsonl", "result.json"):
-                with suppress(FileNotFoundError):
-                    if (trial / name).stat().st_mtime_ns > moment:
-                        return True
-        return False
+        Args:
+            process: The driver.
+            trials: Of which one ends an epoch from now on; by default any that is started anew behind the fault.
+        """
+        now = time.time()
+
+        def goes_on() -> bool:
+            if trials:
+                return any(written(trial, now) for trial in trials)
+            anew = [trial for trial in self.trials() if started(trial) > self._fault]
+            return any(written(trial, started(trial)) for trial in anew)
+
+        self.until(goes_on, process)
+        self.seconds = time.time() - self._fault
 
     def trials(self) -> list[Path]:
         return sorted(self.storage.glob("s/trials/*"))
@@ -148,6 +152,22 @@ class Row:
     def leaves_nothing(self) -> None:
         """Make sure that no process is left; Ray's own take a while to notice that their driver was killed."""
         self.until(lambda: not self.processes())
+
+
+def started(trial: Path) -> float:
+    """When the last attempt at a trial was."""
+    with suppress(FileNotFoundError):
+        return (trial / "attempt.json").stat().st_mtime
+    return 0.0
+
+
+def written(trial: Path, since: float) -> bool:
+    """Whether a trial has ended, or an epoch of it, since a time; files of an attempt cannot be changed by one before."""
+    for name in ("metrics.jsonl", "result.json"):
+        with suppress(FileNotFoundError):
+            if (trial / name).stat().st_mtime > since:
+                return True
+    return False
 
 
 def results(storage: Path) -> dict[str, dict[str, Any]]:

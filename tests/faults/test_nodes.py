@@ -13,10 +13,7 @@ def test_the_raylet_of_the_second_node_is_killed(row: Row, undisturbed: Path) ->
     address, _ = start_head(row, 1)
     second = join(row, address, 1)
     driver = row.start("--address", address)
-    row.until(lambda: trial_on(row, second), driver)
-    found = trial_on(row, second)
-    assert found is not None
-    trial, process = found
+    trial, process = row.until(lambda: trial_on(row, second), driver)
     row.fault()
     kill([raylet(second)])
     row.until(lambda: not process.is_running())
@@ -30,10 +27,7 @@ def test_the_second_node_is_lost_in_a_checkpoint(row: Row, undisturbed: Path) ->
     address, _ = start_head(row, 1)
     second = join(row, address, 1)
     driver = row.start("--address", address)
-    row.until(lambda: trial_on(row, second), driver)
-    found = trial_on(row, second)
-    assert found is not None
-    trial, process = found
+    trial, process = row.until(lambda: trial_on(row, second), driver)
     stop_in_checkpoint(trial, process)
     row.fault()
     lose(second)

@@ -15,9 +15,9 @@ def test_a_trial_s_process_is_killed(row: Row, undisturbed: Path) -> None:
     driver = row.start()
     row.until(row.checkpoints, driver)
     hit = row.checkpoints()[0].parents[1]
-    row.until(lambda: hit in row.trial_processes(), driver)
+    process = row.until(lambda: row.trial_processes().get(hit), driver)
     row.fault()
-    kill([row.trial_processes()[hit]])
+    kill([process])
     row.recovers(driver, [hit])
     row.end(driver)
     assert_same(row, undisturbed)
@@ -125,7 +125,7 @@ def workers_killed(row: Row, undisturbed_pairs: Path, count: int) -> None:
     assert len(workers) == 2, json.dumps([process.cmdline() for process in row.processes()])
     row.fault()
     kill(workers[:count])
-    row.recovers(driver)
+    row.recovers(driver, row.trials())
     row.end(driver)
     assert_same(row, undisturbed_pairs)
     assert set(row.attempts().values()) == {1}

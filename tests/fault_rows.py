@@ -162,7 +162,7 @@ def started(trial: Path) -> float:
 
 
 def written(trial: Path, since: float) -> bool:
-    """Whether a trial has ended, or an epoch of it, since a time; files of an attempt cannot be changed by one before."""
+    """Whether a trial, or an epoch of it, has ended since; an attempt cannot change what belongs to its successor."""
     for name in ("metrics.jsonl", "result.json"):
         with suppress(FileNotFoundError):
             if (trial / name).stat().st_mtime > since:

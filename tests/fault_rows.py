@@ -66,7 +66,13 @@ class Row:
         """Start a process in a session of its own, which all that it starts belongs to."""
         with log.open("ab") as out:
             process = subprocess.Popen(
-                command, env=self.environment, stdout=out, stderr=out, cwd=self.folder, start_new_session=True
+                # A shell has what it runs in the background ignore Ctrl-C.
+                ["env", "--default-signal=INT", *command],
+                env=self.environment,
+                stdout=out,
+                stderr=out,
+                cwd=self.folder,
+                start_new_session=True,
             )
         self.sessions.append(process.pid)
         return process

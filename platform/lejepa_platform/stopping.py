@@ -21,6 +21,7 @@ STOPPED: Final = "stopped; the same command continues"
 TIDY_SECONDS: Final = 12.0
 """What a tidy stop may take before it is an untidy one."""
 _installed: list[signal.Signals] = []
+_asked: list["Stopped"] = []
 _said = threading.Lock()
 _writers: list[socket.socket] = []
 """Open until the process ends, since signals are written to it until then."""
@@ -56,10 +57,14 @@ def stoppable() -> Iterator[None]:
     take_signals()
     try:
         yield
-    except Stopped as stop:
+    except KeyboardInterrupt as interrupt:
+        if not _asked:
+            _restore(before, descriptor)
+            raise
         # The watch goes on until the process has ended: it may yet hang on its way out.
-        kill([*stop.begun, *descendants()])
-        raise
+        kill([*_asked[0].begun, *descendants()])
+        # Ray puts a KeyboardInterrupt of its own in place of what a handler raised.
+        raise _asked[0] from interrupt
     except BaseException:
         _restore(before, descriptor)
         raise
@@ -69,6 +74,7 @@ def stoppable() -> Iterator[None]:
 
 def _restore(before: Mapping[signal.Signals, Any], descriptor: int) -> None:
     _installed.clear()
+    _asked.clear()
     signal.set_wakeup_fd(descriptor)
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -95,7 +101,8 @@ def _say(line: str) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)
+    _asked.append(Stopped(number))
+    raise _asked[0]
 
 
 def _watch(reader: socket.socket) -> None:

@@ -19,7 +19,6 @@ from lejepa_platform.placement import concurrent_trials, with_decoders
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
 from lejepa_platform.search import LackingPlanner, Planner, StudySearcher, make_planner
-from lejepa_platform.stopping import Stopped
 from lejepa_platform.tracking import Tracker
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
@@ -113,7 +112,7 @@ def run_study(
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
                 _require_complete(config, ledger, planner, planned if train else [], budget)
-        except Stopped:
+        except KeyboardInterrupt:
             patience = LEAST_CLOSING
             raise
         finally:

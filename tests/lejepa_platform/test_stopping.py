@@ -19,6 +19,9 @@ def command():
     try:
         print(child.pid, flush=True)
         time.sleep(600)
+    except KeyboardInterrupt:
+        # As Ray's waits do.
+        raise KeyboardInterrupt from None
     finally:
         print("tidied", flush=True)
         time.sleep({tidying})

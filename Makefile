@@ -16,10 +16,14 @@ study-architectures: $(READY)
 		--image-size 32 --epochs 4 --batch-size 32 --limit-train 256 --study all-architectures $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not architectures" $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow and not architectures and not faults" $(ARGS)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow $(ARGS)
+
+# One at a time: rows measure how soon a study goes on. As root: disks are mounted that are small.
+test-faults: $(READY)
+	$(BIN)/pytest -m faults $(ARGS)
 
 test-architectures: $(READY)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m architectures $(ARGS)

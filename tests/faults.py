@@ -11,7 +11,7 @@ from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import ProtocolResult, TrialResult
 from lejepa_platform.task import TrialTask
 
-OK, KILLED, EXITED, HUNG, RAISED, ALLOCATED, SEGFAULT = range(7)
+OK, KILLED, EXITED, HUNG, RAISED, ALLOCATED, SEGFAULT, KILLED_ONCE = range(8)
 
 
 def by_seed(task: TrialTask) -> None:
@@ -19,6 +19,9 @@ def by_seed(task: TrialTask) -> None:
     config = TrialConfig.from_flat(task.config)
     if config.seed == KILLED:
         os.kill(os.getpid(), signal.SIGKILL)  # what the kernel does when memory runs out
+    if config.seed == KILLED_ONCE and not (task.ledger.path / "killed").exists():
+        (task.ledger.path / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if config.seed == EXITED:
         os._exit(3)
     if config.seed == HUNG:

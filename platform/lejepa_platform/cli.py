@@ -26,6 +26,7 @@ from lejepa_platform.exporting import Export
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.merging import Merge
 from lejepa_platform.rerunning import Rerun
+from lejepa_platform.stopping import Stopped, say_stopped, stoppable
 from lejepa_platform.storage import Storage, study_names
 from lejepa_platform.submit import Submit
 from lejepa_platform.team import Server
@@ -278,7 +279,8 @@ def guarded(command: Callable[[], int]) -> int:
     """Run a command; an error that a person can act on becomes one line and exit code 2."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
-        return command()
+        with stoppable():
+            return command()
     except LejepaError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -286,9 +288,9 @@ def guarded(command: Callable[[], int]) -> int:
         # Whoever read has read enough, as `| head` does; nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
+    except Stopped as stop:
+        say_stopped()
+        return stop.exit_code
 
 
 def main(argv: list[str] | None = None) -> int:

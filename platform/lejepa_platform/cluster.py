@@ -6,7 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ import lejepa_core
 import lejepa_platform
 from lejepa_platform.entry import PLACES, protect_token, ray_token
 from lejepa_platform.errors import ClusterError
+from lejepa_platform.lost import ended_with_cluster
+from lejepa_platform.stopping import descendants, kill, take_signals
 from lejepa_platform.storage import write_bytes
 
 LOG = logging.getLogger("lejepa")
+START_ATTEMPTS = 3
+"""Ray gives its own processes half a minute to come up on this machine, which a busy one exceeds."""
 CONNECT_SECONDS = 5.0
 """How long a cluster may take to answer at all."""
 SEEING_SECONDS = 10.0
@@ -49,15 +53,11 @@ def ray_session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000000")
     # Ray's memory monitor would kill the actor, or its neighbour's, where the kernel kills the trial alone.
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    protect_token(make=address is None)
-    place = "local" if address is None else reach(address)
-    options: Mapping[str, Any] = {"include_dashboard": False} if address is None else _code()
+    _start(address)
+    take_signals()
     try:
-        ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, **options)
-    except Exception as error:
-        raise ClusterError(f"cannot start or reach Ray ({address or 'on this machine'}): {error}") from error
-    try:
-        yield
+        with ended_with_cluster(address) if address is not None else nullcontext():
+            yield
     finally:
         ray.shutdown()
 
@@ -183,3 +183,22 @@ def _code() -> dict[str, Mapping[str, Any]]:
         return {}
     packages = [str(Path(package.__file__).parent) for package in (lejepa_core, lejepa_platform) if package.__file__]
     return {"runtime_env": {"py_modules": packages}}
+
+
+def _start(address: str | None) -> None:
+    """Start Ray here, or go to a cluster."""
+    protect_token(make=address is None)
+    place = "local" if address is None else reach(address)
+    options: Mapping[str, Any] = {"include_dashboard": False} if address is None else _code()
+    held = descendants()
+    for attempt in range(START_ATTEMPTS):
+        try:
+            ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, **options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            # A start that failed leaves what it had started.
+            kill([process for process in descendants() if process not in held])
+            if address is not None or attempt + 1 == START_ATTEMPTS:
+                where = address or "on this machine"
+                raise ClusterError(f"cannot start or reach Ray ({where}): {error}") from error

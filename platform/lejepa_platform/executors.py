@@ -115,7 +115,8 @@ class Child:
     def run(self, task: TrialTask) -> Outcome:
         """Run a trial, and make sure that it has a result whatever becomes of the process.
 
-        A process that dies of a measurement of the trial's encoder costs that one; the next does the rest.
+        A trial whose process is killed goes on in the next, once. A process that dies of a measurement of the trial's
+        encoder costs that one; the next does the rest.
         """
         ended, lacking = self._run_once(task), None
         while task.ledger.finished() and not task.done and lacking != (lacking := task.ledger.lacks(task.wanted)):
@@ -124,11 +125,14 @@ class Child:
 
     def _run_once(self, task: TrialTask) -> Outcome:
         if self._trials >= TRIALS_PER_CHILD or self._process.poll() is not None:
-            self.stop()
-            self._start()
+            self._replace()
         self._trials += 1
         start = time.monotonic()
         outcome, reason = self._ask(task)
+        if self._process.poll() == -signal.SIGKILL:
+            # By the kernel for want of memory, which others may have let go of since, or by a person.
+            self._replace()
+            outcome, reason = self._ask(task)
         _keep_log(task)
         result = task.ledger.result()
         if outcome == "done" and result is not None:
@@ -138,9 +142,12 @@ class Child:
         else:
             ended = record_failure(task, outcome, reason, time.monotonic() - start, all_of_it=False)
         if ended not in ("ok", "stopped") or outcome != "done":
-            self.stop()
-            self._start()
+            self._replace()
         return ended
+
+    def _replace(self) -> None:
+        self.stop()
+        self._start()
 
     def stop(self) -> None:
         """Kill the process; everything that matters is in the ledger."""
@@ -190,7 +197,7 @@ def _keep_log(task: TrialTask) -> None:
 
 def _describe_exit(code: int) -> tuple[Outcome, str]:
     if code == -signal.SIGKILL:
-        return "oom", "the trial's process was killed (SIGKILL), as the kernel does when memory runs out"
+        return "oom", "the trial's process was killed (SIGKILL) twice, as the kernel does when memory runs out"
     if code < 0:
         return (
             "error",

@@ -28,7 +28,9 @@ class Cell:
     def __init__(self, config: StudyConfig, architecture: str, dataset: str) -> None:
         """Begin with nothing tried."""
         self.config, self.architecture, self.dataset = config, architecture, dataset
-        self.study = optuna.create_study(direction="maximize", sampler=self._sampler(0))
+        self.study = optuna.create_study(direction="maximize")
+        self.asked = 0
+        """Proposals so far."""
         low, high = min(config.lambdas), max(config.lambdas)
         self.space: dict[str, optuna.distributions.BaseDistribution] = {
             "lambda": optuna.distributions.FloatDistribution(low, high, log=True)
@@ -37,11 +39,6 @@ class Cell:
         if len(self.optimisers) > 1:
             choices = tuple(range(len(self.optimisers)))
             self.space["optimiser"] = optuna.distributions.CategoricalDistribution(choices)
-
-    @property
-    def asked(self) -> int:
-        """Proposals so far."""
-        return len(self.study.trials)
 
     def propose(self) -> tuple[optuna.trial.Trial, list[TrialConfig]]:
         """What to try next: Optuna's trial, and one of ours per seed."""
@@ -75,17 +72,16 @@ class Cell:
         else:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
-    def go_on(self) -> None:
-        """Draw what follows the proposals so far: a sampler that goes on must not begin again."""
-        self.study.sampler = self._sampler(self.asked)
-
-    def _sampler(self, asked: int) -> optuna.samplers.TPESampler:
+    def _sampler(self) -> optuna.samplers.TPESampler:
         fingerprint = self.config.fingerprints[self.dataset]
-        seed = derive_seed("tpe", self.architecture, fingerprint, *self.config.seeds, asked) % 2**32
+        seed = derive_seed("tpe", self.architecture, fingerprint, *self.config.seeds, self.asked) % 2**32
         return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
     def _ask(self) -> tuple[optuna.trial.Trial, list[TrialConfig]]:
+        # A new one each time: what is proposed depends on what the study holds, and not on who asked for that and when.
+        self.study.sampler = self._sampler()
         trial = self.study.ask(self.space)
+        self.asked += 1
         # Six digits of λ are plenty, and keep the key readable.
         lambda_ = float(f"{trial.params['lambda']:.6g}")
         optimiser = self.optimisers[trial.params.get("optimiser", 0)]

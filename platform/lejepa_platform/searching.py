@@ -104,8 +104,6 @@ class SearchPlanner:
         self._queue = deque(trial for trial in self._queue if trial.key not in complete)
         for key, result in finished.items():
             self.tell(key, result)
-        for cell in self._cells.values():
-            cell.go_on()
 
 
 def objective(result: Flat) -> float | None:

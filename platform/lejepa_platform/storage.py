@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -21,6 +22,7 @@ from lejepa_platform.errors import StorageError
 
 Location: TypeAlias = Path | UPath
 """A folder or a file, or what stands for one in a store."""
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def location(text: str) -> Location:
@@ -94,9 +96,20 @@ def write_bytes(path: Location, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
         with suppress(OSError):
             temporary.unlink()
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove_leftovers(folder: Location) -> None:
+    """Remove what `write_bytes` had of new contents, here or in a folder below, when its process was killed."""
+    if not isinstance(folder, Path):
+        # A store takes an object whole or not at all.
+        return
+    for path in folder.glob("**/.*"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Location, value: Any) -> None:

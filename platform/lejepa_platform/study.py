@@ -26,7 +26,7 @@ from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
 LOG = logging.getLogger("lejepa")
 LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
-"""Seconds that the tracker may take to write what it lacks, behind the deadline and before it."""
+"""Seconds that the tracker may take to write what it lacks, behind the deadline or a signal to stop, and before it."""
 
 
 def open_study(config: StudyConfig, storage: Location, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
@@ -106,6 +106,7 @@ def run_study(
         planner = make_planner(config, ledger) if train else LackingPlanner(config, ledger)
         tracker = Tracker(ledger, execution.tracking_uri, artifacts=artifacts_of(execution.storage))
         tracker.open()
+        patience = MOST_CLOSING
         try:
             for trial in ledger.trials():
                 tracker.touch(trial.key)
@@ -114,8 +115,11 @@ def run_study(
                 with Progress(ledger.name, total=planner.total, finished=finished) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
                 _require_complete(config, ledger, planner, planned if train else [], budget)
+        except KeyboardInterrupt:
+            patience = LEAST_CLOSING
+            raise
         finally:
-            missing = tracker.close(seconds=min(MOST_CLOSING, max(LEAST_CLOSING, budget.left)))
+            missing = tracker.close(seconds=min(patience, max(LEAST_CLOSING, budget.left)))
         if missing:
             LOG.warning("%s", missing)
     return ledger

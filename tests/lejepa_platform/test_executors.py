@@ -65,6 +65,10 @@ def test_a_trial_that_takes_its_process_down_ends_alone(
     assert child.run(good) == "ok"
 
 
+def test_a_trial_whose_process_is_killed_goes_on_in_another(study: StudyLedger, child: Child) -> None:
+    assert child.run(task(study, faults.KILLED_ONCE)) == "ok"
+
+
 def test_a_trial_that_hangs_is_ended_at_its_time_limit(study: StudyLedger) -> None:
     child = Child(Placement(executor="inline", time_limit=5, trial_function="faults:by_seed"))
     bad = task(study, faults.HUNG)

@@ -65,6 +65,27 @@ def test_numbers_that_json_does_not_know_become_null(trial: TrialLedger) -> None
     json.loads((trial.path / "result.json").read_text(), parse_constant=pytest.fail)
 
 
+def test_metrics_that_lost_their_end_keep_their_whole_lines(trial: TrialLedger) -> None:
+    trial.begin(TRIAL).write_metrics([{"epoch": 1}, {"epoch": 2}])
+    whole = (trial.path / "metrics.jsonl").read_bytes()
+    (trial.path / "metrics.jsonl").write_bytes(whole[:-4])
+    assert trial.history() == [{"epoch": 1}]
+
+
+def test_an_attempt_removes_what_a_killed_one_was_writing(trial: TrialLedger) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from lejepa_platform.storage import write_bytes\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_bytes(Path(sys.argv[1]), b'half')"
+    )
+    for name in ("result.json", "checkpoint/state.pt"):
+        subprocess.run([sys.executable, "-c", code, str(trial.path / name)])
+    leftovers = lambda: [path for path in trial.path.rglob(".*") if path.is_file()]  # noqa: E731
+    assert len(leftovers()) == 2
+    trial.begin(TRIAL)
+    assert leftovers() == []
+
+
 def test_a_half_written_result_does_not_count(trial: TrialLedger) -> None:
     trial.begin(TRIAL).write_result(result())
     whole = (trial.path / "result.json").read_text()

@@ -94,6 +94,16 @@ def test_tpe_goes_on_where_the_ledger_stands() -> None:
     assert len(rest) + 8 == resumed.total == 4 * 12 * 2
 
 
+def test_tpe_proposes_the_same_whether_it_was_interrupted_or_not() -> None:
+    config = replace(TPE, trials=8)
+    undisturbed = drain(SearchPlanner(config, {}, {}))
+    begun = undisturbed[:8]
+    resumed = SearchPlanner(
+        config, {trial.key: peaked(trial) for trial in begun}, {trial.key: trial for trial in begun}
+    )
+    assert [trial.key for trial in drain(resumed)] == [trial.key for trial in undisturbed[8:]]
+
+
 def test_tpe_with_several_optimisers_tries_them() -> None:
     config = replace(TPE, optimisers={name: ((1e-3, 0.0), (2e-3, 0.0)) for name in TPE.architectures}, seeds=(0,))
     assert {trial.learning_rate for trial in drain(SearchPlanner(config, {}, {}))} == {1e-3, 2e-3}

@@ -11,8 +11,9 @@ import pandas as pd
 
 from lejepa_core.settings import SIGREG, regularizer_label
 from lejepa_platform.errors import StudyError
-from lejepa_platform.ledger import DOCUMENTS, FAILURES, StudyLedger, TrialLedger
+from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, folder_at_hand, read_bytes
+from lejepa_platform.trial_ledger import DOCUMENTS
 
 PENDING: Final = "pending"
 TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")

@@ -100,8 +100,6 @@ def test_tpe_proposes_the_same_whether_it_was_interrupted_or_not() -> None:
     begun = undisturbed[:8]
     known = {trial.key: peaked(trial) for trial in begun}
     resumed = SearchPlanner(config, known, {trial.key: trial for trial in begun})
-        config, {trial.key: peaked(trial) for trial in begun}, {trial.key: trial for trial in begun}
-    )
     assert [trial.key for trial in drain(resumed)] == [trial.key for trial in undisturbed[8:]]
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -213,17 +213,24 @@ class TrialLedger:
         """The contents of `environment.json`; empty before the trial has built its encoder."""
         return self._entries("environment.json")
 
-    def history(self) -> list[Flat]:
-        """The per-epoch metrics so far; those before the damage where the file is damaged."""
-        return self._lines("metrics.jsonl")
+    def history(self, *, whole: bool = False) -> list[Flat]:
+        """The per-epoch metrics so far; those before the damage where the file is damaged.
+
+        Args:
+            whole: Whether a damaged file is refused: nothing writes that of a finished trial again.
+
+        Raises:
+            ValueError: If so.
+        """
+        return self._lines("metrics.jsonl", whole=whole)
 
     def system(self) -> list[Flat]:
         """What the trial took of its machine, sample by sample."""
         return self._lines("system.jsonl")
 
-    def _lines(self, file: str) -> list[Flat]:
+    def _lines(self, file: str, *, whole: bool = False) -> list[Flat]:
         lines: list[Flat] = []
-        with suppress(ValueError):
+        with nullcontext() if whole else suppress(ValueError):
             for line in (read_bytes(self.path / file) or b"").splitlines():
                 lines.append(json.loads(line))
         return lines

@@ -19,9 +19,11 @@ from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.task import TrialTask
 from lejepa_platform.transfer import load_encoder
+from lejepa_platform.trial import pinned
 
 PLAIN = """
 import sys, timm, torch
+torch.set_num_threads(1)
 encoder = timm.create_model(f"local-dir:{sys.argv[1]}", pretrained=True).eval()
 seen = timm.data.resolve_model_data_config(encoder)
 images = torch.load(sys.argv[2], weights_only=True)
@@ -46,7 +48,7 @@ def in_plain_timm(folder: Path, images: torch.Tensor, scratch: Path) -> dict[str
 
 def ours(study: StudyLedger, task: TrialTask, images: torch.Tensor) -> torch.Tensor:
     encoder = load_encoder(study.trial(task.ledger.key), TrialConfig.from_flat(task.config))
-    with torch.inference_mode():
+    with torch.inference_mode(), pinned(1):
         return encoder.embed(images)
 
 

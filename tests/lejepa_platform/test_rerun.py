@@ -48,6 +48,7 @@ def test_a_trial_of_two_processes_repeats_on_two(tmp_path: Path, capfd: pytest.C
     assert (code, out) == (0, f"identical: {len(metrics(study, task.ledger.key))} metrics\n")
 
 
+@pytest.mark.slow
 def test_a_trial_is_repeated_from_mlflow_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "here").mkdir()
     make_store(tmp_path / "here")

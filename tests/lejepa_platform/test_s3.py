@@ -92,6 +92,7 @@ def fill(storage: Location) -> StudyLedger:
     return study
 
 
+@pytest.mark.slow
 def test_a_study_in_a_store_is_that_of_a_folder(
     storage: Location, environment: dict[str, str], images: Path, tmp_path: Path
 ) -> None:

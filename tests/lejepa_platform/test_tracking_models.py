@@ -49,10 +49,13 @@ def test_a_model_loads_by_its_id_and_gives_the_same_embeddings(
     encoder = load_encoder(study.trial(task.ledger.key), TrialConfig.from_flat(task.config))
     with torch.inference_mode():
         assert torch.allclose(loaded(images), encoder.embed(images), rtol=1e-5, atol=1e-6)
-    info = mlflow.models.get_model_info(f"models:/{kept.model_id}")
+    uri = f"models:/{kept.model_id}"
+    info = mlflow.models.get_model_info(uri)
     assert info.signature.inputs.inputs[0].shape == (-1, 3, 32, 32)
-    example = np.asarray(mlflow.models.Model.load(f"models:/{kept.model_id}").load_input_example())
+    example = np.asarray(mlflow.models.Model.load(uri).load_input_example(uri))
     assert example.shape == (2, 3, 32, 32)
+    served = mlflow.pyfunc.load_model(uri).predict(images.numpy())
+    assert np.allclose(served, loaded(images).detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_best_is_told_by_validation_and_by_retrieval_without_labels(tmp_path: Path) -> None:

@@ -125,18 +125,17 @@ def test_the_same_command_again_trains_nothing(finished: Path, images: Path) -> 
     assert len(trial_runs(finished)) == 4
 
 
-def test_killed_at_three_moments_it_ends_as_if_nothing_had_happened(
-    tmp_path: Path, images: Path, finished: Path
+@pytest.mark.parametrize("finished_by_then", [(1,), pytest.param((0, 1, 2), marks=pytest.mark.slow)])
+def test_killed_it_ends_as_if_nothing_had_happened(
+    finished_by_then: tuple[int, ...], tmp_path: Path, images: Path, finished: Path
 ) -> None:
     storage = tmp_path / "studies"
-    moments = [
-        lambda: list(storage.glob("s/trials/*/checkpoint/state.pt")),
-        lambda: len(results(storage)) >= 1 and list(storage.glob("s/trials/*/checkpoint/state.pt")),
-        lambda: len(results(storage)) >= 2,
-    ]
-    for moment in moments:
+    for count in finished_by_then:
         process = start(storage, images)
-        wait_for(moment, process=process)
+        wait_for(
+            lambda: len(results(storage)) >= count and list(storage.glob("s/trials/*/checkpoint/state.pt")),  # noqa: B023
+            process=process,
+        )
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
     run(storage, images)

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from lejepa_core.encoder import Encoder
+from lejepa_core.precision import weight_dtype
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.tracking.address import masked, reason
@@ -123,9 +124,10 @@ def _save(encoder: Encoder, config: TrialConfig, folder: Path, run: Run, model: 
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    example = torch.zeros(2, 3, config.image_size, config.image_size, dtype=getattr(torch, config.precision)).numpy()
-    inputs = TensorSpec(example.dtype, (-1, *example.shape[1:]), "images")
-    outputs = TensorSpec(example.dtype, (-1, encoder.features), "embeddings")
+    example = torch.zeros(2, 3, config.image_size, config.image_size, dtype=weight_dtype(config.precision)).numpy()
+    # Without names: MLflow hands named inputs over as a dictionary.
+    inputs = TensorSpec(example.dtype, (-1, *example.shape[1:]))
+    outputs = TensorSpec(example.dtype, (-1, encoder.features))
     with warnings.catch_warnings():
         # torch.export's and MLflow's own.
         warnings.simplefilter("ignore")

@@ -113,7 +113,7 @@ class Record:
                 key=ledger.key,
                 config=document["config"],
                 created=int(document["created"]),
-                rows=ledger.history(),
+                rows=ledger.history(whole=result is not None),
                 result=result,
                 later=ledger.later_metrics() if result else {},
                 versions=ledger.versions() if result else {},

@@ -26,7 +26,7 @@ from lejepa_platform.exporting import Export
 from lejepa_platform.ledger import OUTCOMES, StudyLedger
 from lejepa_platform.merging import Merge
 from lejepa_platform.rerunning import Rerun
-from lejepa_platform.stopping import Stopped, say_stopped, stoppable
+from lejepa_platform.stopping import STOPPED, Stopped, end_now, stoppable
 from lejepa_platform.storage import Storage, study_names
 from lejepa_platform.submit import Submit
 from lejepa_platform.team import Server
@@ -289,8 +289,8 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Stopped as stop:
-        say_stopped()
-        return stop.exit_code
+        # At once: all that has to be tidied up is, and libraries take their time on the way out.
+        end_now(stop.exit_code, STOPPED)
 
 
 def main(argv: list[str] | None = None) -> int:

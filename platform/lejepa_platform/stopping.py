@@ -87,11 +87,6 @@ def take_signals() -> None:
         signal.signal(number, _raise)
 
 
-def say_stopped() -> None:
-    """Say once how to go on."""
-    _say(STOPPED)
-
-
 def _say(line: str) -> None:
     """Past Python's own buffers, which another thread may hold."""
     if _said.acquire(blocking=False):

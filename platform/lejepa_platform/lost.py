@@ -12,7 +12,6 @@ from typing import Final
 
 import ray
 from ray._private import worker
-from ray.util import client
 
 from lejepa_platform.stopping import end_now
 
@@ -24,13 +23,7 @@ REFUSALS: Final = 5
 
 @contextmanager
 def ended_with_cluster(address: str) -> Iterator[None]:
-    """End this process with exit code 2 once the cluster that it is connected to is lost.
-
-    Connected by ray://, a process notices by itself.
-    """
-    if client.ray.is_connected():
-        yield
-        return
+    """End this process with exit code 2 once the cluster that it is connected to is lost."""
     over = threading.Event()
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     daemon = worker._global_node.raylet_socket_name

@@ -30,7 +30,28 @@ class Planner(Protocol):
         """Whether no further trial will come, whatever the running ones give."""
 
 
-class GridPlanner:
+class _Listed:
+    """Trials that are known beforehand, one after the other; no result changes what follows."""
+
+    def __init__(self, trials: Iterable[TrialConfig], total: int) -> None:
+        """Hand out these trials of so many."""
+        self.total = total
+        self._queue = deque(trials)
+
+    def next(self) -> TrialConfig | None:
+        """The next of them."""
+        return self._queue.popleft() if self._queue else None
+
+    def tell(self, key: str, result: Flat) -> None:
+        """Nothing follows from a result."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every one was handed out."""
+        return not self._queue
+
+
+class GridPlanner(_Listed):
     """Every trial of the grid exactly once, those that were started first."""
 
     def __init__(self, config: StudyConfig, complete: Collection[str], started: Iterable[str]) -> None:
@@ -38,43 +59,17 @@ class GridPlanner:
         trials = config.grid()
         begun = set(started)
         pending = [trial for trial in trials if trial.key not in complete]
-        self.total = len(trials)
-        self._queue = deque(sorted(pending, key=lambda trial: trial.key not in begun))
-
-    def next(self) -> TrialConfig | None:
-        """The next trial of the grid."""
-        return self._queue.popleft() if self._queue else None
-
-    def tell(self, key: str, result: Flat) -> None:
-        """A grid learns nothing."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every trial was handed out."""
-        return not self._queue
+        super().__init__(sorted(pending, key=lambda trial: trial.key not in begun), len(trials))
 
 
-class LackingPlanner:
+class LackingPlanner(_Listed):
     """The trials that are trained and lack a measurement, and no others."""
 
     def __init__(self, config: StudyConfig, study: StudyLedger) -> None:
         """Find them."""
         wanted = wanted_of(config)
         trained = [ledger for ledger in study.trials() if ledger.finished()]
-        self.total = len(trained)
-        self._queue = deque(_config_of(ledger) for ledger in trained if not ledger.complete(wanted))
-
-    def next(self) -> TrialConfig | None:
-        """The next of them."""
-        return self._queue.popleft() if self._queue else None
-
-    def tell(self, key: str, result: Flat) -> None:
-        """Nothing follows from what is measured."""
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every one was handed out."""
-        return not self._queue
+        super().__init__((_config_of(ledger) for ledger in trained if not ledger.complete(wanted)), len(trained))
 
 
 def _config_of(ledger: TrialLedger) -> TrialConfig:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lejepa_core.places import cache_folder
+
 LOG = logging.getLogger("lejepa")
 SOURCE = Path(__file__).with_name("epps_pulley.c")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-shared")
@@ -66,8 +68,7 @@ def _compiled(compiler: str, knots: int) -> Path:
 
 def _folder() -> Path:
     """A folder of the user's own, since what lies there is executed."""
-    base = os.environ.get("LEJEPA_CACHE_DIR") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "lejepa"
-    folder = Path(base).expanduser() / "kernels"
+    folder = cache_folder() / "kernels"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
         raise PermissionError(f"{folder} can be written by others; set LEJEPA_CACHE_DIR to a folder of your own")

@@ -17,6 +17,7 @@ from filelock import FileLock
 from tyro.constructors import PrimitiveConstructorSpec
 from upath import UPath
 
+from lejepa_core.places import cache_folder
 from lejepa_platform import objects
 from lejepa_platform.errors import StorageError
 
@@ -55,8 +56,8 @@ Storage: TypeAlias = Annotated[
 
 
 def node_cache() -> Path:
-    """Where a node keeps what can be made again, where studies are in a store: LEJEPA_CACHE, else ~/.cache/lejepa."""
-    return Path(os.environ.get("LEJEPA_CACHE") or Path("~/.cache/lejepa")).expanduser().absolute()
+    """Where a node keeps what can be made again, where studies are in a store."""
+    return cache_folder().absolute()
 
 
 def cache_of(storage: Location) -> Path:

@@ -97,7 +97,7 @@ def test_a_study_in_a_store_is_that_of_a_folder(
     storage: Location, environment: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "studies"
-    environment = environment | {"LEJEPA_CACHE": str(tmp_path / "cache")}
+    environment = environment | {"LEJEPA_CACHE_DIR": str(tmp_path / "cache")}
     for place in (str(storage), folder):
         arguments = (*ONE, "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
         with start(place, images, *arguments, environment=environment) as process:
@@ -113,7 +113,7 @@ def test_a_trial_in_a_store_is_that_of_a_folder(
     storage: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
-    monkeypatch.setenv("LEJEPA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LEJEPA_CACHE_DIR", str(tmp_path / "cache"))
     local = replace(stripes_task(tmp_path), protocols={"criteria": PROTOCOLS["criteria"].version})
     config, study = TrialConfig.from_flat(local.config), StudyLedger(storage / "s")
     attempt = study.trial(config.key).begin(config).attempt
@@ -134,7 +134,7 @@ def test_a_trial_in_a_store_is_that_of_a_folder(
 def test_after_its_driver_was_killed_the_same_command_goes_on_and_tells_no_secret(
     storage: Location, environment: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
-    environment = environment | {"LEJEPA_CACHE": str(tmp_path / "cache")}
+    environment = environment | {"LEJEPA_CACHE_DIR": str(tmp_path / "cache")}
     arguments = (*ONE, "--lambdas", "0.01", "0.1", "0.5", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
     with start(str(storage), images, *arguments, environment=environment) as process:
         wait_for(lambda: documents(storage), process=process)

@@ -11,7 +11,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from studies import ROOT
-from trackers import wait_for
 
 DOCKER = ROOT / "docker"
 ENTRYPOINTS = DOCKER / "entrypoints"
@@ -64,24 +63,3 @@ def started(command: Sequence[str], log: Path, variables: dict[str, str], *, gra
             process.wait(grace)
         finally:
             subprocess.run(["pkill", "-KILL", "--session", str(process.pid)], check=False)
-
-
-@contextmanager
-def postgres(folder: Path, password: Path, port: int) -> Iterator[None]:
-    """PostgreSQL with a database `mlflow` of a user of that name, who needs a password."""
-    folder.mkdir()
-    variables = environment(folder)
-    data = str(folder / "data")
-    variables["PATH"] += "".join(f":{path}" for path in Path("/usr/lib/postgresql").glob("*/bin"))
-    make = ["initdb", "-D", data, "-U", "mlflow", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync"]
-    subprocess.run(unprivileged(make), env=variables, check=True, capture_output=True)
-    serve = ["postgres", "-D", data, "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
-    client = {**variables, "PGPASSWORD": password.read_text(), "PGHOST": "127.0.0.1", "PGPORT": str(port)}
-
-    def created() -> bool:
-        done = subprocess.run(["createdb", "-U", "mlflow", "mlflow"], env=client, capture_output=True)
-        return done.returncode == 0
-
-    with started(serve, folder / "log.txt", variables):
-        wait_for(created, 120)
-        yield

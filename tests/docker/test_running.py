@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from containers import DOCKER, ENTRYPOINTS, entrypoint, environment, healthy, postgres, secret, started
+from containers import DOCKER, ENTRYPOINTS, entrypoint, environment, healthy, secret, started
+from postgres import database
 from trackers import free_port, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,21 +50,19 @@ class Server:
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("mlflow")
-    database, port = free_port(), free_port()
+    port = free_port()
     files = {name: secret(folder / name) for name in ("database", "admin", "session")}
-    variables = environment(
-        folder, POSTGRES_HOST="127.0.0.1", POSTGRES_PORT=str(database), POSTGRES_PASSWORD_FILE=str(files["database"]),
-        MLFLOW_PASSWORD_FILE=str(files["admin"]), MLFLOW_SESSION_KEY_FILE=str(files["session"]), TMPDIR=str(folder),
-        MLFLOW_ARTIFACTS=str(folder / "artifacts"), MLFLOW_BIND="127.0.0.1", MLFLOW_PORT=str(port),
-        MLFLOW_HOSTS=f"127.0.0.1:{port}",
-    )  # fmt: skip
     log, url = folder / "mlflow.log", f"http://127.0.0.1:{port}"
-    with (
-        postgres(folder / "postgres", files["database"], database),
-        started([str(ENTRYPOINTS / "mlflow.sh")], log, variables) as session,
-    ):
-        wait_for(lambda: healthy(f"{url}/health", folder), 400)
-        yield Server(url, files["admin"], session, log)
+    with database(files["database"].read_text()) as held:
+        variables = environment(
+            folder, POSTGRES_HOST="127.0.0.1", POSTGRES_PORT=str(urlsplit(held.uri).port), TMPDIR=str(folder),
+            POSTGRES_PASSWORD_FILE=str(files["database"]), MLFLOW_PASSWORD_FILE=str(files["admin"]),
+            MLFLOW_SESSION_KEY_FILE=str(files["session"]), MLFLOW_ARTIFACTS=str(folder / "artifacts"),
+            MLFLOW_BIND="127.0.0.1", MLFLOW_PORT=str(port), MLFLOW_HOSTS=f"127.0.0.1:{port}",
+        )  # fmt: skip
+        with started([str(ENTRYPOINTS / "mlflow.sh")], log, variables) as session:
+            wait_for(lambda: healthy(f"{url}/health", folder), 400)
+            yield Server(url, files["admin"], session, log)
 
 
 EXPERIMENTS = "/api/2.0/mlflow/experiments"

@@ -256,14 +256,14 @@ def test_what_fails_while_the_store_is_away_is_done_once_it_is_back(
         ("AWS_ACCESS_KEY_ID", "", "credentials"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_one_line_within_15_seconds(
+def test_a_store_that_cannot_be_used_is_one_line_within_a_minute(
     environment: dict[str, str], variable: str, text: str, told: str
 ) -> None:
     command = [sys.executable, "-m", "lejepa_platform.cli", "status", "--storage", f"s3://{s3.BUCKET}"]
     variables = {**os.environ, "PYTHONPATH": PYTHON_PATH, variable: text}
     begun = time.monotonic()
     ended = subprocess.run(command, env=variables, capture_output=True, text=True)
-    assert time.monotonic() - begun < 60, "15 s, and imports on a busy machine"
+    assert time.monotonic() - begun < 60
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert told in ended.stderr and "AWS_ENDPOINT_URL" in ended.stderr
 

@@ -14,13 +14,37 @@ from dashboards.statistics.selection_families import families
 
 Json = dict[str, Any]
 KNOWN: Final = Path(__file__).parent / "known_regret.json"
-"""How far choices without labels were from the labelled best in a study with labels; says which and how it was run."""
+"""How far choices without labels were from the labelled best in a study with labels, from `known_from`."""
+CHOICES: Final = {"lambda": "λ", "architecture_and_lambda": "architecture and λ"}
 
 
 def known_regret() -> Json:
-    """`criterion`, `member`, `study`, and `regret` by criterion: mean, low and high in points, and n."""
+    """As `known_from` makes it: `criterion`, `member`, `study`, and regrets by criterion for each kind of choice."""
     known: Json = json.loads(KNOWN.read_text(encoding="utf-8"))
     return known
+
+
+def known_from(summary: Json, study: str) -> Json:
+    """What is known of choices without labels from a study with labels, and the criterion to go by from then on.
+
+    Args:
+        summary: Its `summary.json`.
+        study: What the study was, in a few words.
+
+    Returns:
+        `criterion` and `member`, best at choosing λ; `study`; `regret`: kind of choice -> criterion -> mean, low and high
+        in points, and n.
+    """
+    best = summary["best_criterion"]
+    return {
+        "criterion": best["name"],
+        "member": best["member"],
+        "study": study,
+        "regret": {
+            choice: {one["name"]: {end: one[end] for end in ("mean", "low", "high", "n")} for one in found["ranked"]}
+            for choice, found in summary["selection"].items()
+        },
+    }
 
 
 def advise(results: Results) -> list[Json]:
@@ -115,13 +139,14 @@ def advice_words(advice: Json) -> list[str]:
 
 def known_words(known: Json) -> str:
     """How far such choices were from the labelled best where that is known."""
-    if known["criterion"] not in known["regret"]:
+    if not known["regret"]:
         return "How far such choices are from the labelled best has not been measured yet."
-    regret, random = known["regret"][known["criterion"]], known["regret"]["random"]
-    return (
-        f"Where labels were there to compare ({known['study']}), this criterion lost {_interval(regret)} points of "
-        f"test accuracy to choosing λ by labels, and a random λ lost {_interval(random)}."
-    )
+    parts = [
+        f"{_interval(regret[known['criterion']])} points of test accuracy in choosing {CHOICES[choice]} (a random choice "
+        f"{_interval(regret['random'])})"
+        for choice, regret in known["regret"].items()
+    ]
+    return f"Where labels were there to compare with ({known['study']}), this criterion lost {', and '.join(parts)}."
 
 
 def _interval(regret: Json) -> str:

@@ -233,7 +233,7 @@ def warnings(numbers: Json) -> list[str]:
     if counts.get("diverged"):
         found.append(f"{counts['diverged']} trials diverged; they count as chance accuracy and as the worst loss.")
     if counts.get("collapsed"):
-        best = f" ({collapsed_best} cells chose such a λ)" if collapsed_best else ""
+        best = f" ({collapsed_best} cell{'s' * (collapsed_best != 1)} chose such a λ)" if collapsed_best else ""
         found.append(f"{counts['collapsed']} trials collapsed{best}; they keep the accuracy that was measured.")
     missing = [f"{counts[name]} {name}" for name in MISSING if counts.get(name)]
     if missing:

@@ -234,8 +234,12 @@ def _window_range(grid: Grid, images: Images, value: float, drawn: Floats | None
     widest = float(np.ptp(decades))
     # A median of widths on a grid is no finer, even where every redrawn study shows the same one.
     half = max(float(spread), float(np.diff(decades).min()) / 2 if len(decades) > 1 else 0.0)
+    low = max(0.0, value - half)
+    if value >= widest - 1e-9:
+        # What is as wide as the grid was not measured: more would need more λ.
+        return _none(f"cut off by the grid: at least {low:.2f} decades")
     note = "these cells, other seeds" + (" and test images" if images.scores else ", these test images")
-    return Range(low=max(0.0, value - half), high=min(widest, value + half), note=note)
+    return Range(low=low, high=min(widest, value + half), note=note)
 
 
 def _estimate(name: str, real: Values, null: Values | None, ranges: tuple[Range, Range], part_C: Bools) -> Estimate:

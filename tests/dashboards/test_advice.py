@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dashboards.advice import advice_words, advise, known_words
+from dashboards.advice import advice_words, advise, known_from, known_regret, known_words
 from dashboards.report import write_report
 from dashboards.results import read_results
 
@@ -109,7 +109,21 @@ def test_trials_that_were_never_begun_are_counted(make_trial, write_study):
 
 @pytest.mark.parametrize("low", [None, -0.2])
 def test_what_is_known_of_such_choices_is_said_with_its_interval(low):
-    regret = {"mean": 1.0, "low": low, "high": None if low is None else 2.2, "n": 18}
-    known = {"criterion": "retrieval", "study": "pilot", "regret": {"retrieval": regret, "random": regret}}
-    said = "1.0 (18 choices, too few for an interval)" if low is None else "1.0 (95 % CI -0.2 to 2.2, 18 choices)"
-    assert said in known_words(known)
+    ranked = [
+        {"name": name, "mean": mean, "low": low, "high": None if low is None else 2.2, "n": 18, "label": name}
+        for name, mean in (("retrieval", 1.0), ("random", 3.5))
+    ]
+    summary = {"best_criterion": {"name": "retrieval", "member": ""}, "selection": {"lambda": {"ranked": ranked}}}
+    known = known_from(summary, "a pilot")
+    ends = "18 choices, too few for an interval" if low is None else "95 % CI -0.2 to 2.2, 18 choices"
+    assert known_words(known) == (
+        f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({ends}) points of test accuracy in "
+        f"choosing λ (a random choice 3.5 ({ends}))."
+    )
+
+
+def test_what_is_known_comes_with_the_product():
+    known = known_regret()
+    for regret in known["regret"].values():
+        assert {known["criterion"], "random", "labels"} <= regret.keys()
+        assert regret["labels"]["mean"] == 0

@@ -136,12 +136,22 @@ def test_a_window_narrower_than_the_noise_has_no_interval():
     noise = np.random.default_rng(10).normal(scale=POINT, size=(12, 2, 4))
     found = stability(grid_of(0.5 + noise), permutations=20, draws=50).windows
     # The standard error of a difference is √(2 / 2) = 1 point: more than 1.5 ε for ε = 0.5 points only.
-    assert [one.low is None for one in found.values()] == [True, False, False]
+    assert [one.note.startswith("too few seeds or test images") for one in found.values()] == [True, False, False]
     assert found[0.005].note.startswith("too few seeds or test images: two λ of a cell differ by 0.9 points")
 
 
+def test_a_window_as_wide_as_the_grid_has_a_lower_bound_only():
+    noise = np.random.default_rng(2).normal(scale=0.002, size=(12, 3, 5))
+    found = stability(grid_of(0.5 + noise), permutations=20, draws=50).windows[0.02]
+    assert found.value == pytest.approx(2)
+    assert found.low is None and found.high is None
+    # Half the distance between neighbours of this grid, 0.25 decades, is the least that a width may be off by.
+    assert found.note == "cut off by the grid: at least 1.75 decades"
+
+
 def test_holes_and_a_cell_of_one_seed_are_no_obstacle():
-    test = 0.5 + POINT * np.random.default_rng(7).normal(size=(6, 3, 5))
+    curve = 0.5 - 0.05 * np.array([1, 0, 0, 1, 1])
+    test = curve + POINT * np.random.default_rng(7).normal(size=(6, 3, 5))
     test[0, :, 2], test[1, 1], test[2, 1:] = np.nan, np.nan, np.nan
     found = stability(grid_of(test), fixed=0.1, permutations=20, draws=50)
     for one in (*(getattr(found, name) for name in MEASURES), found.windows[0.02]):

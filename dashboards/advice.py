@@ -32,8 +32,8 @@ def known_from(summary: Json, study: str) -> Json:
         study: What the study was, in a few words.
 
     Returns:
-        `criterion` and `member`, best at choosing λ; `study`; `regret`: kind of choice -> criterion -> mean, low and high
-        in points, and n.
+        `criterion` and `member`, best at choosing λ; `study`; `regret`: kind of choice -> criterion -> mean, low and
+        high in points, and n.
     """
     best = summary["best_criterion"]
     return {
@@ -142,8 +142,8 @@ def known_words(known: Json) -> str:
     if not known["regret"]:
         return "How far such choices are from the labelled best has not been measured yet."
     parts = [
-        f"{_interval(regret[known['criterion']])} points of test accuracy in choosing {CHOICES[choice]} (a random choice "
-        f"{_interval(regret['random'])})"
+        f"{_interval(regret[known['criterion']])} points of test accuracy in choosing {CHOICES[choice]} "
+        f"(a random choice {_interval(regret['random'])})"
         for choice, regret in known["regret"].items()
     ]
     return f"Where labels were there to compare with ({known['study']}), this criterion lost {', and '.join(parts)}."

@@ -117,8 +117,8 @@ def test_what_is_known_of_such_choices_is_said_with_its_interval(low):
     known = known_from(summary, "a pilot")
     ends = "18 choices, too few for an interval" if low is None else "95 % CI -0.2 to 2.2, 18 choices"
     assert known_words(known) == (
-        f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({ends}) points of test accuracy in "
-        f"choosing λ (a random choice 3.5 ({ends}))."
+        f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({ends}) points of test accuracy "
+        f"in choosing λ (a random choice 3.5 ({ends}))."
     )
 
 

@@ -97,7 +97,7 @@ def test_collapsed_and_diverged_trials_are_named(grid_trials, write_study):
     trials[2]["outcome"] = "diverged"
     summary = summarise(read_results(write_study(trials)))
     assert "34 of 36 trials ended ok (1 collapsed, 1 diverged)" in summary["verdict"]
-    assert any("1 trials collapsed (1 cells chose such a λ)" in warning for warning in summary["warnings"])
+    assert any("1 trials collapsed (1 cell chose such a λ)" in warning for warning in summary["warnings"])
 
 
 def test_a_search_claims_no_stability(make_trial, write_study):

@@ -1,7 +1,7 @@
 """Intervals hold what they are for in 90 to 98 % of 500 synthetic studies, at both shapes and on three kinds of curve.
 
-Measured 2026-11-25, windows 2026-11-28, in percent ("few": no interval, "too few ..." instead; "cut": none either, since
-the window is as wide as the grid). The limits of the rules were set on other random numbers than these.
+Measured 2026-11-25, windows 2026-11-28, in percent ("few": no interval, "too few ..." instead; "cut": none either,
+since the window is as wide as the grid). The limits of the rules were set on other random numbers than these.
 
                             quick (3 x 2 x 4 x 2, 400 images)  pilot (6 x 3 x 6 x 3, 1000 images)
                                 flat    curved     cliff      flat    curved     cliff

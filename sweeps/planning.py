@@ -223,12 +223,13 @@ def study_config(recipe: Recipe, fingerprints: Mapping[str, str], *, labelled: b
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: optimisers(recipe, name) for name in recipe.architectures},
         families={name: find_architecture(name).family for name in recipe.architectures},
-        local_sizes={name: local_size(name, size) for name in recipe.architectures},
+        local_sizes={name: local_size(name, size, recipe.local_size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,
         trials=0 if recipe.search == "grid" else recipe.trials,
         labelled=labelled,
         shared=recipe.shared,
+        variants=recipe.variants,
     )
 
 
@@ -261,7 +262,7 @@ def _check_builds(recipe: Recipe, weights: Mapping[str, str], *, fetch: bool) ->
                 lambda_=0.5,
                 learning_rate=1.0,
                 weight_decay=0.0,
-                local_size=local_size(name, int(recipe.shared["image_size"])),
+                local_size=local_size(name, int(recipe.shared["image_size"]), recipe.local_size),
                 weights_revision=weights.get(name, ""),
                 **(_pretraining(recipe) | ({} if fetch else {"pretrained": False})),
             )

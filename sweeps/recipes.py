@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lejepa_platform.config import Search
+from lejepa_platform.config import Resolved, Search, Variant, resolved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +29,15 @@ class Recipe:
     """λ values per cell, for a search."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrialConfig` that all trials share."""
+    local_size: int | None = None
+    """Side of local views, in pixels, where an architecture takes it; None = half that of global ones."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """Name -> what some of the trials have in its place."""
+
+    @property
+    def resolved(self) -> list[Resolved]:
+        """Its variants."""
+        return resolved(self.shared, self.lambdas, self.variants)
 
 
 def quick() -> Recipe:

@@ -108,8 +108,14 @@ def _first(spec: ArchitectureSpec) -> int:
     return -(-spec.min_size // spec.multiple) * spec.multiple
 
 
-def local_size(name: str, image_size: int) -> int:
-    """Side of the local views: half the global one, or all of it where the architecture takes no other."""
+def local_size(name: str, image_size: int, wanted: int | None = None) -> int:
+    """Side of the local views: the one wanted, or half the global one, or all of it where nothing else is taken.
+
+    Args:
+        name: Of an architecture.
+        image_size: Side of a global view, in pixels.
+        wanted: Side of a local view; None = half that.
+    """
     spec = find_architecture(name)
-    half = image_size // 2
-    return half if spec.multi_size and spec.takes(half) else image_size
+    side = wanted or image_size // 2
+    return side if spec.multi_size and spec.takes(side) else image_size

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from itertools import chain, product
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import PretrainSettings
@@ -88,6 +88,33 @@ def _tuple(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """What some trials of a study have in place of what its trials share."""
+
+    settings: Mapping[str, Any]
+    """Fields of `TrialConfig`, but for those that are axes of a study."""
+    lambdas: tuple[float, ...] | None = None
+    """Its own grid; None = that of the study."""
+
+
+class Resolved(NamedTuple):
+    """A variant with what it shares with the others."""
+
+    name: str
+    settings: Mapping[str, Any]
+    lambdas: tuple[float, ...]
+
+
+def resolved(
+    shared: Mapping[str, Any], lambdas: tuple[float, ...], variants: Mapping[str, Variant]
+) -> list[Resolved]:
+    """Every variant of a study; one without a name where there is none."""
+    if not variants:
+        return [Resolved("", shared, lambdas)]
+    return [Resolved(n, {**shared, **v.settings}, v.lambdas or lambdas) for n, v in variants.items()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StudyConfig:
     """A named set of trials: the axes of a study and what all its trials share."""
 
@@ -122,6 +149,7 @@ class StudyConfig:
     """Architecture -> commit of its weights on the hub, where pretraining continues from these; else empty."""
     shared: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of `TrialConfig`, the same in every trial."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis, and a λ that is no trade-off."""
@@ -141,6 +169,11 @@ class StudyConfig:
             raise SettingError("--search tpe needs accuracies to go by, and --unlabelled has none; use qmc or grid")
         if self.search != "grid" and (len(self.lambdas) < 2 or self.trials < 1):
             raise SettingError("a search needs two ends of λ and --trials of at least 1")
+
+    @property
+    def resolved(self) -> list[Resolved]:
+        """Its variants."""
+        return resolved(self.shared, self.lambdas, self.variants)
 
     def cells(self) -> Iterator[tuple[str, str]]:
         """Every (architecture, data set), architectures turning fastest."""
@@ -238,7 +271,7 @@ class StudyConfig:
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
-        names = {f.name for f in fields(cls)} - {"shared"}
+        names = {f.name for f in fields(cls)} - {"shared", "variants"}
         later = {"evaluate_on": {}, "protocols": [], "weights": {}, **flat}
         own = {name: _tuple(later[name]) for name in names}
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
@@ -247,7 +280,7 @@ class StudyConfig:
 
     def flat(self) -> Flat:
         """As a JSON object."""
-        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
+        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in ("shared", "variants")}
         for name in ("evaluate_on", "protocols", "weights"):
             if not own[name]:
                 # As it was before there was such a field, so that older studies stay what they are.

@@ -59,8 +59,8 @@ def recipe() -> Recipe:
 ITEM: Final = Item(
     name="table5",
     title="in-domain on six data sets",
-    about="Table 5: five small networks, each pretrained from scratch on each of six data sets and probed there, beside the "
-    "transfer of a large I-JEPA.",
+    about="Table 5: five small networks, each pretrained from scratch on each of six data sets and probed there, "
+    "beside the transfer of a large I-JEPA.",
     source=SOURCE,
     make=recipe,
     published=tuple(

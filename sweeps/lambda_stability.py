@@ -20,6 +20,7 @@ import tyro
 from dashboards.report import write_report
 from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
+from lejepa_core.methods import Objective
 from lejepa_core.settings import Precision, Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.cluster import reach
@@ -87,6 +88,14 @@ class Arguments:
     """Random directions per step."""
     sampler: Sampler | None = None
     """How directions are drawn."""
+    objective: Objective | None = None
+    """Loss, LeJEPA's by default; of vicreg λ = 0.5 is the published one, of simclr λ is the temperature."""
+    register_tokens: int | None = None
+    """Register tokens of vision transformers, by default as many as each has."""
+    predictor_depth: int | None = None
+    """Linear layers of a predictor between each view and the centre, by default none."""
+    weight_average: float | None = None
+    """Decay per step of averaged weights, which make the centre and are evaluated, such as 0.996; by default none."""
     precision: Precision | None = None
     """Floating point type of training, float32 by default; bfloat16 is autocast, and what is measured is float32."""
     pretrained: bool = False
@@ -99,8 +108,7 @@ class Arguments:
     """Whether to decode photographs each time they are wanted: auto does where all pixels would take over 32 GiB, and
     keeps to what a study that exists did."""
     data_workers: int = 2
-    """Processes that decode ahead for each process of a trial, where images are streamed. Each takes a CPU, and fewer
-    trials run at once, as long as one fits."""
+    """Processes that decode ahead for each process of a trial, where images are streamed; each takes a CPU."""
     search: Search | None = None
     """grid: every λ; tpe: look for the best λ in each cell; qmc: values spread evenly over the range, the same for all.
     In a search, trials that collapsed for good are stopped."""
@@ -243,7 +251,8 @@ def _axes(arguments: Arguments) -> Axes:
 
 def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "regularizer",
-                    "slices", "sampler", "precision", "limit_train")  # fmt: skip
+                    "slices", "sampler", "objective", "register_tokens", "predictor_depth", "weight_average",
+                    "precision", "limit_train")  # fmt: skip
     shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
     if arguments.pretrained:
         shared["pretrained"] = True
@@ -345,7 +354,9 @@ def _execute(plan: Plan, execution: Execution, models: int) -> int:
     print(f"\n{summary['verdict']}\n")
     print(f"report   {ledger.path / 'report.html'}")
     print(f"summary  {ledger.path / 'summary.json'}")
-    print(f"MLflow   {_where(execution)}, experiment {ledger.name}")
+    own = execution.tracking_uri == default_uri(execution.storage)
+    where = f"lejepa ui --storage {execution.storage}" if own else masked(execution.tracking_uri)
+    print(f"MLflow   {where}, experiment {ledger.name}")
     return 1 if _all_failed(ledger) else 0
 
 
@@ -359,11 +370,6 @@ def _announce(plan: Plan, ledger: StudyLedger) -> None:
     ):
         if names:
             print(f"encoders to {doing} {' '.join(union(*names))}, without training again: {len(names)}")
-
-
-def _where(execution: Execution) -> str:
-    own = execution.tracking_uri == default_uri(execution.storage)
-    return f"lejepa ui --storage {execution.storage}" if own else masked(execution.tracking_uri)
 
 
 def _attach(ledger: StudyLedger, execution: Execution) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from lejepa_core.settings import SIGREG, regularizer_label
+from lejepa_core.methods import label_of
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, folder_at_hand, read_bytes
@@ -78,8 +78,8 @@ class Results:
 
     @property
     def regularizer(self) -> str:
-        """What to call the term that λ weighs in this study, `train/sigreg`."""
-        return regularizer_label(str(self.config.get("regularizer", SIGREG)))
+        """What to call the term beside prediction in this study, `train/sigreg`."""
+        return label_of(self.config)
 
     @property
     def pretrained(self) -> bool:

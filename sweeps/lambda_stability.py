@@ -19,6 +19,7 @@ import tyro
 
 from lejepa_core.architectures import select_architectures, size_notes
 from lejepa_core.errors import SettingError
+from lejepa_core.methods import Objective
 from lejepa_core.settings import Precision, Regularizer, Sampler, Stream
 from lejepa_platform.cli import guarded
 from lejepa_platform.config import Search
@@ -79,6 +80,14 @@ class Arguments(RunArguments):
     """Random directions per step."""
     sampler: Sampler | None = None
     """How directions are drawn."""
+    objective: Objective | None = None
+    """Loss, LeJEPA's by default; of vicreg λ = 0.5 is the published one, of simclr λ is the temperature."""
+    register_tokens: int | None = None
+    """Register tokens of vision transformers, by default as many as each has."""
+    predictor_depth: int | None = None
+    """Linear layers of a predictor between each view and the centre, by default none."""
+    weight_average: float | None = None
+    """Decay per step of averaged weights, which make the centre and are evaluated, such as 0.996; by default none."""
     precision: Precision | None = None
     """Floating point type of training, float32 by default; bfloat16 is autocast, and what is measured is float32."""
     pretrained: bool = False
@@ -189,7 +198,8 @@ def _axes(arguments: Arguments) -> Axes:
 
 def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     shared_names = ("epochs", "batch_size", "image_size", "views_global", "views_local", "regularizer",
-                    "slices", "sampler", "precision", "limit_train")  # fmt: skip
+                    "slices", "sampler", "objective", "register_tokens", "predictor_depth", "weight_average",
+                    "precision", "limit_train")  # fmt: skip
     shared: dict[str, int | None] = {n: v for n in shared_names if (v := getattr(arguments, n)) is not None}
     if arguments.pretrained:
         shared["pretrained"] = True

@@ -12,14 +12,23 @@ from typing import Any
 import numpy as np
 
 from lejepa_core.accumulation import check_micro_batches
-from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
+from lejepa_core.architectures import (
+    OPTIMISERS,
+    TIMM_PREFIX,
+    check_registers,
+    check_size,
+    find_architecture,
+    local_size,
+)
 from lejepa_core.architectures.build import weights_revision
 from lejepa_core.architectures.measure import Unbuilt
+from lejepa_core.comparators import check_objective
 from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset, shown_dataset, streamable
 from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
 from lejepa_core.datasets.hub_files import absolute_name
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
+from lejepa_core.methods import LEJEPA
 from lejepa_core.settings import PretrainSettings, Stream
 from lejepa_platform.config import StudyConfig, check_lambdas
 from lejepa_platform.errors import StudyError
@@ -95,6 +104,8 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1, micro_
                 **settings,
             )  # fmt: skip
         check_size(name, int(settings["image_size"]))
+        check_registers(name, settings.get("register_tokens", 0))
+    check_objective(settings.get("objective", LEJEPA))
     for name in recipe.architectures if micro_batch is not None else ():
         check_micro_batches(Unbuilt(find_architecture(name)).network(int(settings["image_size"])), name)
     limit = recipe.shared.get("limit_train")

@@ -15,7 +15,9 @@ from lejepa_core.errors import SettingError
 _SECONDS = 10  # that the hub may take to say what it has
 
 
-def build_backbone(spec: ArchitectureSpec, size: int, *, pretrained: bool = False, revision: str = "") -> nn.Module:
+def build_backbone(
+    spec: ArchitectureSpec, size: int, *, pretrained: bool = False, revision: str = "", registers: int = 0
+) -> nn.Module:
     """A network without a head, on torch's default device.
 
     Args:
@@ -23,12 +25,14 @@ def build_backbone(spec: ArchitectureSpec, size: int, *, pretrained: bool = Fals
         size: Side of the images that it is built for, in pixels.
         pretrained: Whether to begin from the weights of the hub rather than from random ones.
         revision: Commit of the hub's repository that these are of; "" for what `weights_revision` says.
+        registers: Register tokens, of what passed `check_registers`; 0 = as many as it has. Neither a class token nor
+            the mean over patches has them in the embedding.
 
     Raises:
         SettingError: If there are no such weights, or none within reach.
     """
     if not pretrained:
-        return _built(spec, size)
+        return _built(spec, size, **({spec.registers: registers} if registers else {}))
     repository, filename = _published(spec)
     with _within_reach(spec, repository):
         file = _weights(repository, filename, revision or None)

@@ -14,6 +14,7 @@ import torch
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.distributed import world_size
 from lejepa_core.encoder import Encoder
+from lejepa_core.methods import LEJEPA
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
 from lejepa_platform.config import Flat, TrialConfig
@@ -110,5 +111,7 @@ def _processor() -> str:
 
 
 def _kernels(config: TrialConfig, encoder: Encoder) -> str:
+    if config.objective != LEJEPA:
+        return "eager"
     regulariser = build_regularizer(config)
     return regulariser.kernel_for(next(encoder.parameters())) if isinstance(regulariser, SIGReg) else "eager"

@@ -58,6 +58,13 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (["--trial-timeout", "5", "--executor", "ray_train"], "leave out --trial-timeout"),
         (["--gpus-per-worker", "-1"], "gpus per worker = -1 came"),
         (["--learning-rates", "1e-3", "1e-3"], "hold a value twice"),
+        (
+            ["--register-tokens", "2"],
+            "--register-tokens 2 came with resnet10t_w32, which takes none; closest that do: ",
+        ),
+        (["--objective", "simclr", "--regularizer", "watson"], "--regularizer watson came with --objective simclr"),
+        (["--predictor-depth", "-1"], "predictor-depth = -1 came"),
+        (["--weight-average", "1"], "weight-average = 1.0 came"),
         (["--extend"], "--study NAME"),
         (["--workers-per-trial", "4096"], "needs 4096 workers of 1 CPU and 0 GPUs each"),
         (["--extend", "--study", "none"], "no study"),

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
-from lejepa_core.objective import objective_form
-from lejepa_core.settings import SIGREG
+from lejepa_core.methods import objective_form
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_prefix
@@ -246,10 +245,9 @@ def common_tags(config: Mapping[str, Any]) -> dict[str, str]:
     """What every run says about the method.
 
     Args:
-        config: Of the trial or of the study, flat; without a `regularizer` λ weighs SIGReg.
+        config: Of the trial or of the study, flat; what it leaves out is at its default.
     """
-    form = objective_form(str(config.get("regularizer", SIGREG)))
-    return {"objective_form": form, "method_version": str(METHOD_VERSION)}
+    return {"objective_form": objective_form(config), "method_version": str(METHOD_VERSION)}
 
 
 def result_digest(result: Flat | None) -> str:

@@ -1,10 +1,12 @@
 """What a study will cost, before it is run: rough figures from costs measured on one core."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 from lejepa_core.architectures import find_architecture
-from lejepa_platform.config import StudyConfig
 from lejepa_platform.execution import Execution
 from lejepa_platform.progress import duration
 from sweeps.planning import Plan
@@ -50,13 +52,13 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         execution: How it would run.
     """
     config = plan.config
-    per_cell = len(config.seeds) * (len(config.lambdas) if config.search == "grid" else config.trials)
     seconds = transfer = disk = trials = 0.0
-    for architecture, dataset in config.cells():
+    for (architecture, dataset), (_, settings, lambdas) in product(config.cells(), config.resolved):
         optimisers = len(config.optimisers[architecture]) if config.search == "grid" else 1
-        n = per_cell * optimisers
+        n = len(config.seeds) * (len(lambdas) if config.search == "grid" else config.trials) * optimisers
         trials += n
-        seconds += n * _trial_seconds(config, architecture, len(plan.images[dataset].splits["train"]))
+        images = len(plan.images[dataset].splits["train"])
+        seconds += n * _trial_seconds(settings, architecture, config.local_sizes[architecture], images)
         others = [data for name, data in plan.targets.items() if name != dataset]
         transfer += n * sum(_transfer_seconds(len(data)) for data in others)
         disk += n * (find_architecture(architecture).parameters_m * 4e6 + BYTES_PER_TRIAL)
@@ -77,10 +79,10 @@ def _transfer_seconds(images: int) -> float:
     return TRANSFER_SECONDS + images * PROBE_MS_PER_IMAGE / 1000
 
 
-def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float:
-    spec, shared = find_architecture(architecture), config.shared
-    images = min(images, shared.get("limit_train") or images)
-    per_image = shared["views_global"] * spec.milliseconds(shared["image_size"])
-    per_image += shared["views_local"] * spec.milliseconds(config.local_sizes[architecture])
-    steps = images // shared["batch_size"] * shared["epochs"]
-    return (steps * shared["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000
+def _trial_seconds(settings: Mapping[str, Any], architecture: str, local_size: int, images: int) -> float:
+    spec = find_architecture(architecture)
+    images = min(images, settings.get("limit_train") or images)
+    per_image = settings["views_global"] * spec.milliseconds(settings["image_size"])
+    per_image += settings["views_local"] * spec.milliseconds(local_size)
+    steps = images // settings["batch_size"] * settings["epochs"]
+    return float(steps * settings["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000

@@ -33,6 +33,7 @@ from lejepa_platform.placement import concurrent_trials, resources_here
 from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.rungs import Scheduler, SchedulerMetric
 from lejepa_platform.storage import Storage, cache_of, require_writable
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.study import open_study, run_study, stored_config
 from lejepa_platform.tracking import Tracker, artifacts_of, check_tracking, default_uri, masked, tracking_uri
 from lejepa_platform.tracking.models import keep_models
@@ -42,6 +43,7 @@ from sweeps.planning import DataSettings, Plan, absolute, check_recipe, name_of,
 from sweeps.recipes import RECIPES, Recipe
 from sweeps.streams import held_streams
 from sweeps.targets import check_targets, with_targets
+from sweeps.varying import varied
 
 LOG = logging.getLogger("lejepa")
 
@@ -93,6 +95,9 @@ class Arguments:
     """Begin from timm's weights of the hub: continued pretraining."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only."""
+    vary: tuple[str, ...] = ()
+    """Settings that the study compares, every combination of their values over all its cells, seeds and values of λ:
+    --vary views_global=2,4,8 slices=256,1024."""
     unlabelled: bool = False
     """The images have no classes: nothing is probed, the rest works."""
     stream: Stream = "auto"
@@ -187,7 +192,8 @@ def _run(arguments: Arguments) -> int:
         check_recipe(recipe, data, workers=execution.workers, micro_batch=execution.micro_batch)
         check_targets(arguments.evaluate_on, recipe.datasets, data)
         check_protocols(arguments.protocols, labelled=labelled)
-        check_scheduler(execution, epochs=int(recipe.shared["epochs"]), labelled=labelled)
+        epochs = min(int(settings["epochs"]) for _, settings, _ in recipe.resolved)
+        check_scheduler(execution, epochs=epochs, labelled=labelled)
         require_writable(arguments.storage)
         plan = _plan(arguments, recipe, replace(data, held=_held(arguments, recipe, stored, labelled)), stored)
         if arguments.dry_run:
@@ -238,6 +244,7 @@ def _axes(arguments: Arguments) -> Axes:
         datasets=arguments.datasets or (),
         lambdas=arguments.lambdas or (),
         seeds=tuple(seeds),
+        variants=varied(arguments.vary),
     )
 
 
@@ -259,6 +266,7 @@ def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     if not arguments.extend:
         count = arguments.seeds if arguments.seeds is not None else len(recipe.seeds)
         own["seeds"] = tuple(range(arguments.seed, arguments.seed + count))
+        own["variants"] = varied(arguments.vary) or recipe.variants
     return replace(recipe, **own, shared={**recipe.shared, **shared})
 
 
@@ -298,10 +306,11 @@ def _tracker_away(arguments: Arguments) -> TrackingError | None:
 def _show(plan: Plan, execution: Execution) -> int:
     config = plan.config
     if config.search == "grid":
+        variant_of = namer(config.flat())
         for trial in config.grid():
             print(
                 f"{trial.key}  {trial.architecture} / {trial.dataset}  λ={trial.lambda_:g} seed={trial.seed} "
-                f"lr={trial.learning_rate:g} wd={trial.weight_decay:g}"
+                f"lr={trial.learning_rate:g} wd={trial.weight_decay:g}  {variant_of(trial.flat())}".rstrip()
             )
     else:
         low, high = min(config.lambdas), max(config.lambdas)

@@ -59,6 +59,8 @@ class PretrainSettings:
     """Commit of the hub's repository that these weights are of; "" = what is cached, or else the newest."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises linearly."""
+    embedding_dim: int = 0
+    """Width of a linear layer on the backbone, whose output is the embedding that probes see then; 0 = none."""
     projector_hidden: int = 512
     """Width of the projector's hidden layers."""
     projector_depth: int = 3
@@ -98,7 +100,7 @@ class PretrainSettings:
                      "projector_depth", "projector_dim", "slices"):  # fmt: skip
             _require(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         _require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2: SIGReg tests a distribution")
-        for name in ("views_local", "register_tokens", "predictor_depth"):
+        for name in ("views_local", "embedding_dim", "register_tokens", "predictor_depth"):
             _require(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
         views = self.views_global + self.views_local
         _require("views_global + views_local", views, views >= 2, "at least 2: one view has nothing to predict")
@@ -117,8 +119,10 @@ class PretrainSettings:
         for name in ("global_scale", "local_scale"):
             low, high = getattr(self, name)
             _require(name, (low, high), 0 < low <= high <= 1, "0 < low <= high <= 1")
-        if self.pretrained and self.register_tokens:
-            raise SettingError("--register-tokens came with --pretrained, whose weights have none; leave out one")
+        for name in ("register_tokens", "embedding_dim"):
+            if self.pretrained and getattr(self, name):
+                option = name.replace("_", "-")
+                raise SettingError(f"--{option} came with --pretrained, whose weights have none; leave out one")
         if self.objective != LEJEPA:
             self._check_comparator()
 

@@ -28,13 +28,16 @@ from lejepa_platform.execution import Execution, check_scheduler
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.rungs import Scheduler, SchedulerMetric
 from lejepa_platform.storage import cache_of
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.study import stored_config
 from sweeps.estimate import estimate
 from sweeps.extension import Axes, StoredStudy, grown, grown_from
 from sweeps.planning import DataSettings, Plan, absolute, name_of, resolve
 from sweeps.recipes import RECIPES, Recipe
+from sweeps.running import RunArguments, check_models, check_run, execute, execution_of, settled, tracker_away
 from sweeps.streams import held_streams
 from sweeps.targets import with_targets
+from sweeps.varying import varied
 
 LOG = logging.getLogger("lejepa")
 
@@ -94,6 +97,9 @@ class Arguments(RunArguments):
     """Begin from timm's weights of the hub: continued pretraining."""
     limit_train: int | None = None
     """Pretrain and probe on this many training images only."""
+    vary: tuple[str, ...] = ()
+    """Settings that the study compares, every combination of their values over all its cells, seeds and values of λ:
+    --vary views_global=2,4,8 slices=256,1024."""
     unlabelled: bool = False
     """The images have no classes: nothing is probed, the rest works."""
     search: Search | None = None
@@ -143,7 +149,8 @@ def _run(arguments: Arguments) -> int:
             execution_of(arguments), scheduler=arguments.scheduler, scheduler_metric=arguments.scheduler_metric
         )
         check_run(recipe, execution, data, evaluate_on=arguments.evaluate_on, protocols=arguments.protocols)
-        check_scheduler(execution, epochs=int(recipe.shared["epochs"]), labelled=labelled)
+        epochs = min(int(settings["epochs"]) for _, settings, _ in recipe.resolved)
+        check_scheduler(execution, epochs=epochs, labelled=labelled)
         plan = _plan(arguments, recipe, replace(data, held=_held(arguments, recipe, stored, labelled)), stored)
         if arguments.dry_run:
             return _show(plan, execution)
@@ -193,6 +200,7 @@ def _axes(arguments: Arguments) -> Axes:
         datasets=arguments.datasets or (),
         lambdas=arguments.lambdas or (),
         seeds=tuple(seeds),
+        variants=varied(arguments.vary),
     )
 
 
@@ -215,6 +223,7 @@ def _overridden(recipe: Recipe, arguments: Arguments) -> Recipe:
     if not arguments.extend:
         count = arguments.seeds if arguments.seeds is not None else len(recipe.seeds)
         own["seeds"] = tuple(range(arguments.seed, arguments.seed + count))
+        own["variants"] = varied(arguments.vary) or recipe.variants
     return replace(recipe, **own, shared={**recipe.shared, **shared})
 
 
@@ -234,10 +243,11 @@ def _plan(arguments: Arguments, recipe: Recipe, data: DataSettings, stored: Stor
 def _show(plan: Plan, execution: Execution) -> int:
     config = plan.config
     if config.search == "grid":
+        variant_of = namer(config.flat())
         for trial in config.grid():
             print(
                 f"{trial.key}  {trial.architecture} / {trial.dataset}  λ={trial.lambda_:g} seed={trial.seed} "
-                f"lr={trial.learning_rate:g} wd={trial.weight_decay:g}"
+                f"lr={trial.learning_rate:g} wd={trial.weight_decay:g}  {variant_of(trial.flat())}".rstrip()
             )
     else:
         low, high = min(config.lambdas), max(config.lambdas)

@@ -16,7 +16,13 @@ _SECONDS = 10  # that the hub may take to say what it has
 
 
 def build_backbone(
-    spec: ArchitectureSpec, size: int, *, pretrained: bool = False, revision: str = "", registers: int = 0
+    spec: ArchitectureSpec,
+    size: int,
+    *,
+    pretrained: bool = False,
+    revision: str = "",
+    registers: int = 0,
+    embedding: int = 0,
 ) -> nn.Module:
     """A network without a head, on torch's default device.
 

@@ -87,6 +87,7 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
             pretrained=settings.pretrained,
             revision=settings.weights_revision,
             registers=settings.register_tokens,
+            embedding=settings.embedding_dim,
         )
         features = _feature_width(backbone, settings.architecture, sizes)
         encoder = Encoder(

@@ -84,9 +84,7 @@ class Workload:
     @property
     def features(self) -> int:
         """Width of the embedding."""
-        return (
-            getattr(self.settings, "embedding_dim", 0) or find_architecture(self.settings.architecture).features or 512
-        )
+        return self.settings.embedding_dim or find_architecture(self.settings.architecture).features or 512
 
     @property
     def evaluated(self) -> int:

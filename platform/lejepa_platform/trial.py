@@ -210,7 +210,8 @@ def floor_key(config: TrialConfig) -> str:
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
              config.local_size, config.limit_train, config.precision,
              *(["pretrained", config.weights_revision] if config.pretrained else []),
-             *(["registers", config.register_tokens] if config.register_tokens else []))  # fmt: skip
+             *(["registers", config.register_tokens] if config.register_tokens else []),
+             *(["embedding", config.embedding_dim] if config.embedding_dim else []))  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

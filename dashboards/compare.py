@@ -10,7 +10,7 @@ import tyro
 
 from dashboards.comparison import compare, difference_words, pairs_of
 from dashboards.figures.paired import draw_paired, paired_data
-from dashboards.pages import panels, template
+from dashboards.pages import banner, panels, template
 from dashboards.places import Place, Source
 from dashboards.results import Results
 from dashboards.summary import Json
@@ -52,6 +52,7 @@ def render(found: Json, first: Results, second: Results) -> str:
     return template("compare.html").render(
         found=found,
         words=difference_words(found),
+        banners=[f"{one.name}: {text}" for one in (first, second) if (text := banner(one.notes))],
         figures={"paired": panels([draw_paired(rows, first.name, second.name)] if rows else [])},
     )
 

@@ -26,7 +26,7 @@ from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_dat
 from dashboards.findings import Findings, find
 from dashboards.floor import floor_words
 from dashboards.inferred import inferred
-from dashboards.pages import number, panels, script, template
+from dashboards.pages import banner, number, panels, script, template
 from dashboards.places import Place, Source, tracker_cache
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
@@ -156,6 +156,7 @@ def render(
     columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
     return template("report.html").render(
         summary=summary,
+        banner=banner(results.notes),
         key_figures=key_figures(summary),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         study=results.study,

@@ -155,8 +155,8 @@ def trend_words(found: Scaled, one: Trend) -> str:
     published = published_slope(found)
     beside = "" if published is None else f" The published table's slope is {published:+.2f}."
     return (
-        f"Best λ by {what} ({places}): its odds go with {what} to the power {one.slope.mean:+.2f} ({interval}; above 0 in "
-        f"{one.grows} of {one.slope.n}).{beside}"
+        f"Best λ by {what} ({places}): its odds go with {what} to the power {one.slope.mean:+.2f} ({interval}; above 0 "
+        f"in {one.grows} of {one.slope.n}).{beside}"
     )
 
 

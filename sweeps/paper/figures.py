@@ -147,7 +147,7 @@ def draw_curves(panel: Curves) -> go.Figure:
             line={"color": colour, "width": 2},
             marker={"color": colour, "size": 7},
             error_y=_bars(line),
-            hovertemplate=f"{style.safe(line.name)}<br>{style.safe(panel.axis)} %{{x:.4g}}<br>%{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %<extra></extra>",
         )
     figure.update_xaxes(type="log", title={"text": f"{panel.axis} (log scale)", "standoff": 6})
     figure.update_yaxes(title={"text": "test top-1, %", "standoff": 6})

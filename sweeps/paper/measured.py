@@ -52,7 +52,9 @@ def measured_rows(results: Results, metrics: Sequence[str]) -> list[Row]:
     for variant in results.variants:
         scored = score(results.only(variant).trials)
         points = at_best_settings(scored)
-        chosen = {(a, d, lam) for a, d, lam in choose(points)[[*CELL, "lambda"]].itertuples(index=False)}
+        chosen = {
+            (str(a), str(d), float(lam)) for a, d, lam in choose(points)[[*CELL, "lambda"]].itertuples(index=False)
+        }
         for metric in wanted:
             if metric in (PLAIN, BEST):
                 rows += _correlations(scored, variant, metric)
@@ -63,7 +65,8 @@ def measured_rows(results: Results, metrics: Sequence[str]) -> list[Row]:
 
 def _means(points: pd.DataFrame, variant: str, metric: str, chosen: set[tuple[str, str, float]]) -> Iterator[Row]:
     values = _values(points, metric)
-    for (architecture, dataset, lam), group in points.groupby([*CELL, "lambda"]):
+    for (architecture, dataset, _), group in points.groupby([*CELL, "lambda"]):
+        lam = float(group["lambda"].iloc[0])
         there = values[group.index].dropna()
         if there.empty:
             continue
@@ -72,13 +75,13 @@ def _means(points: pd.DataFrame, variant: str, metric: str, chosen: set[tuple[st
             variant=variant,
             architecture=str(architecture),
             dataset=str(dataset),
-            lambda_=float(lam),
+            lambda_=lam,
             metric=metric,
             mean=found.mean,
             low=found.low,
             high=found.high,
             n=found.n,
-            chosen=(str(architecture), str(dataset), float(lam)) in chosen,
+            chosen=(str(architecture), str(dataset), lam) in chosen,
             failed=int((group["outcome"] != "ok").sum()),
         )
 

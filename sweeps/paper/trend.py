@@ -75,7 +75,7 @@ def _best(results: Results, variants: Mapping[str, Variant], setting: str) -> di
         points = at_best_settings(score(results.only(name).trials)).dropna(subset=["val"])
         for cell, group in points.groupby([*CELL, "seed"]):
             if len(group) > 1:
-                lam = float(group.loc[group["val"].idxmax(), "lambda"])
+                lam = float(group.sort_values("val", kind="stable")["lambda"].iloc[-1])
                 found.setdefault(tuple(cell), {})[float(variant.settings[setting])] = lam
     return found
 

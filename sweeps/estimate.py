@@ -11,7 +11,7 @@ from lejepa_core.datasets import ImageDataset
 from lejepa_platform.config import StudyConfig
 from lejepa_platform.execution import Execution
 from lejepa_platform.progress import duration
-from sweeps.costs import CostModel, load, memory_bytes
+from sweeps.costs import PROCESS_BYTES, CostModel, load, memory_bytes
 from sweeps.machines import Machine
 from sweeps.planning import Plan
 from sweeps.workload import Images, Workload, workload_of
@@ -119,7 +119,7 @@ def cost(
     targets: tuple[str, ...] = (),
     cached_bytes: float = 0.0,
 ) -> Estimate:
-    """What trials cost on a machine, one per device.
+    """What trials cost on a machine, one per device, or several GPUs for each where there are enough.
 
     Args:
         batches: From `batches_of`.
@@ -132,13 +132,16 @@ def cost(
     plain = [model.seconds(_without_others(batch.work), machine) for batch in batches] if targets else seconds
     counts = [batch.trials for batch in batches]
     total = sum(n * (s + BETWEEN_SECONDS) for n, s in zip(counts, seconds, strict=True))
-    longest = max(seconds, default=0.0)
+    # Fewer trials than GPUs: each may take several (`--workers-per-trial`).
+    spread = max(1, machine.devices // max(1, sum(counts))) if machine.kind == "gpu" else 1
+    longest = max(seconds, default=0.0) / spread
+    process = PROCESS_BYTES if machine.kind == "cpu" else 0.0
     return Estimate(
         machine=machine,
         trials=sum(counts),
         device_seconds=total,
         wall_seconds=STARTUP_SECONDS + max(total / machine.devices, longest),
-        memory_bytes=max((memory_bytes(batch.work) for batch in batches), default=0.0),
+        memory_bytes=process + max((memory_bytes(batch.work) for batch in batches), default=0.0),
         disk_bytes=cached_bytes + sum(n * _disk(batch.work) for n, batch in zip(counts, batches, strict=True)),
         rows=sum(n * _rows(batch.work, s) for n, s, batch in zip(counts, seconds, batches, strict=True)),
         transfer_seconds=sum(n * (s - p) for n, s, p in zip(counts, seconds, plain, strict=True)),

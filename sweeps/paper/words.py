@@ -1,5 +1,6 @@
 """What the commands print of items."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,7 +94,7 @@ def _fits(cost: Estimate) -> str:
     room = cost.machine.memory / (cost.machine.devices if cost.machine.kind == "cpu" else 1)
     if cost.memory_bytes <= room:
         return f" of {size(room)}"
-    return f", and {size(room)} are there: --micro-batch, or --workers-per-trial {-(-cost.memory_bytes // room):.0f}"
+    return f", and {size(room)} are there: --micro-batch, or --workers-per-trial {math.ceil(cost.memory_bytes / room)}"
 
 
 def hours(seconds: float) -> str:

@@ -9,7 +9,8 @@ steps would have no decay to choose, and would make centres of weights that are 
 The averaged encoder projects the global views of each step; their mean is the centre that all views of the trained
 encoder are drawn to, without a gradient. SIGReg tests the trained encoder alone. What is evaluated, watched between
 epochs and kept is the averaged encoder. Only weights are averaged: its BatchNorm sees global views in training mode, so
-that batch statistics, and the running averages that evaluation uses, are of its own activations.
+that batch statistics, and the running averages that evaluation uses, are of its own activations. They are of global
+views alone, also in the projector, where those of the trained encoder are of all views.
 """
 
 # G global views, N samples of this rank, D dims

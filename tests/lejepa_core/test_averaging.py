@@ -102,10 +102,10 @@ def trained(data: ImageDataset, **changes: Any) -> tuple[list[float], State]:
 
 
 def test_neither_changes_the_first_step_of_the_encoder_but_both_change_the_training(data: ImageDataset) -> None:
-    plain, state = trained(data)
-    averaged, _ = trained(data, weight_average=0.9)
-    predicted, learned = trained(data, predictor_depth=2)
-    # At first the averaged weights are those of the encoder, and make the same centre.
+    plain, state = trained(data, views_local=0)
+    averaged, _ = trained(data, views_local=0, weight_average=0.9)
+    predicted, learned = trained(data, views_local=0, predictor_depth=2)
+    # At first the averaged weights are those of the encoder, and make the same centre of the same views.
     assert averaged[0] == pytest.approx(plain[0], rel=1e-6)
     assert averaged[-1] != plain[-1]
     assert predicted[0] != plain[0]

@@ -83,9 +83,7 @@ def test_the_settings_of_one_variant_are_those_of_a_study_of_it_alone() -> None:
         ({"limit_train": "all"}, SettingError, "a whole number or null was wanted"),
     ],
 )
-def test_what_no_variant_can_set_is_refused(
-    settings: dict[str, object], error: type[SettingError], line: str
-) -> None:
+def test_what_no_variant_can_set_is_refused(settings: dict[str, object], error: type[SettingError], line: str) -> None:
     with pytest.raises(error, match=line) as caught:
         Variant(settings=settings)
     assert "\n" not in str(caught.value)

@@ -91,10 +91,11 @@ class Results:
             return self
         trials = self.trials[self.trials["variant"] == variant].reset_index(drop=True)
         keys = set(trials["key"])
-        planned = planned_trials(self.config)[variant] if self.study.get("planned") and not self.searched else 0
+        planned = planned_trials(self.config)[variant] if self.study.get("planned") else 0
+        config = variant_config(self.config, variant)
         return replace(
             self,
-            study={**self.study, "name": f"{self.name}@{variant}", "config": variant_config(self.config, variant)},
+            study={**self.study, "name": f"{self.name}@{variant}", "part_of": self.name, "config": config},
             trials=trials,
             unstarted=max(0, planned - len(trials)),
             draws={key: held for key, held in self.draws.items() if key in keys},

@@ -90,7 +90,7 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1, micro_
         LejepaError: In one line, the first thing that is wrong.
     """
     check_lambdas(recipe.lambdas)
-    check_study_variants(recipe.resolved, searched=recipe.search != "grid")
+    check_study_variants(recipe.shared, recipe.lambdas, recipe.variants, searched=recipe.search != "grid")
     for name in recipe.architectures:
         find_architecture(name)
     for _, settings, lambdas in recipe.resolved:

@@ -19,6 +19,7 @@ from lejepa_platform.ledger import FAILURES, StudyLedger
 from lejepa_platform.placement import concurrent_trials, resources_here
 from lejepa_platform.protocols import check_protocols, wanted_of
 from lejepa_platform.storage import Storage, require_writable
+from lejepa_platform.stored_variants import report_files
 from lejepa_platform.study import open_study, run_study
 from lejepa_platform.tracking import Tracker, artifacts_of, check_tracking, default_uri, masked, tracking_uri
 from lejepa_platform.tracking.models import keep_models
@@ -219,7 +220,7 @@ def _where(execution: Execution) -> str:
 def _attach(ledger: StudyLedger, execution: Execution) -> None:
     tracker = Tracker(ledger, execution.tracking_uri, artifacts=artifacts_of(execution.storage))
     tracker.open()
-    for name in ("report.html", "summary.json"):
+    for name in report_files(ledger.read()["config"]):
         tracker.attach(ledger.path / name)
     missing = tracker.close()
     if missing:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from lejepa_core.errors import SettingError
 from lejepa_platform.trial_config import METHOD_VERSION, Flat, TrialConfig, differences, plain, tupled
-from lejepa_platform.variants import Resolved, Variant, check_variants, clashing, joined, resolved
+from lejepa_platform.variants import Resolved, Variant, Variants, check_variants, clashing, joined, resolved
 
 __all__ = [
     "METHOD_VERSION",
@@ -84,7 +84,7 @@ class StudyConfig:
         if len(set(self.fingerprints.values())) != len(self.fingerprints):
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
-        check_study_variants(self.resolved, searched=self.search != "grid")
+        check_study_variants(self.shared, self.lambdas, self.variants, searched=self.search != "grid")
         if self.search == "tpe" and not self.labelled:
             raise SettingError("--search tpe needs accuracies to go by, and --unlabelled has none; use qmc or grid")
         if self.search != "grid" and (len(self.lambdas) < 2 or self.trials < 1):
@@ -225,28 +225,33 @@ def union(*sequences: Sequence[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(sequences)))
 
 
-def check_study_variants(every: Sequence[Resolved], *, searched: bool) -> None:
+def check_study_variants(
+    shared: Mapping[str, Any], lambdas: tuple[float, ...], variants: Variants, *, searched: bool
+) -> None:
     """Refuse variants that no study could have.
 
     Args:
-        every: The study's.
+        shared: What all trials share unless their variant says otherwise.
+        lambdas: The study's.
+        variants: Its variants.
         searched: Whether its λ is searched.
 
     Raises:
         SettingError: If two hold the same trials, or their λ trade nothing off, or are searched.
     """
-    if [one.name for one in every] == [""]:
-        return
-    if searched:
-        raise SettingError("variants came with a search, which looks for one λ in each cell; use --search grid, or "
-                           "make a study of each variant")  # fmt: skip
-    for name, _, lambdas in every:
+    if variants and searched:
+        raise SettingError(
+            "variants came with a search, which looks for one λ in each cell; use --search grid, or make a study of "
+            "each variant"
+        )
+    for name, variant in variants.items():
         if not name or not name.isprintable():
             raise SettingError(f"a variant {name!r} came, a name of printable letters was wanted")
-        if len(set(lambdas)) != len(lambdas):
-            raise SettingError(f"variant {name!r} holds a value of λ twice: {' '.join(map(str, lambdas))}")
-        check_lambdas(lambdas)
-    check_variants(every)
+        own = variant.lambdas or lambdas
+        if len(set(own)) != len(own):
+            raise SettingError(f"variant {name!r} holds a value of λ twice: {' '.join(map(str, own))}")
+        check_lambdas(own)
+    check_variants(resolved(shared, lambdas, variants))
 
 
 def check_lambdas(lambdas: Sequence[float]) -> None:

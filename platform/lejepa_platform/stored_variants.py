@@ -3,7 +3,8 @@
 All of it from plain documents, since those who ask may have nothing but these: a tracker, a report.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -71,3 +72,24 @@ def planned_trials(study: Mapping[str, Any]) -> dict[str, int]:
     optimisers = sum(len(study["optimisers"][architecture]) for architecture in study["architectures"])
     each = len(study["seeds"]) * len(study["datasets"]) * optimisers
     return {name: each * len(lambdas_of(study, name)) for name in study["variants"]}
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """What stands for each variant in the names of files: `-` and its letters and digits; nothing for the empty one."""
+    found: dict[str, str] = {}
+    for name in names:
+        slug = "-" + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") if name else ""
+        taken = found.values()
+        found[name] = slug if slug not in taken else next(f"{slug}-{n}" for n in range(2, 10**9) if
+                                                          f"{slug}-{n}" not in taken)  # fmt: skip
+    return found
+
+
+def report_files(study: Mapping[str, Any]) -> list[str]:
+    """Names of the files that a report of a study is made of.
+
+    Args:
+        study: `StudyConfig.flat()`.
+    """
+    ends = dict.fromkeys(["", *slugs(study.get("variants") or ()).values()])
+    return [f"{start}{end}.{kind}" for end in ends for start, kind in (("report", "html"), ("summary", "json"))]

@@ -22,12 +22,12 @@ from sweeps.machines import MACHINES, Machine
 from sweeps.workload import Workload
 
 PRIOR: Final[Mapping[str, float]] = {
-    "backbone": 0.65,
+    "backbone": 0.58,
     "views": 0.02,
-    "sigreg": 0.4,
-    "evaluation": 0.6,
-    "probes": 17.0,
-    "constant": 1.0,
+    "sigreg": 0.37,
+    "evaluation": 1.0,
+    "probes": 16.0,
+    "constant": 0.5,
 }
 """Seconds per unit of each kind of work, on one of two busy cores."""
 HELD: Final = 0.03
@@ -36,6 +36,8 @@ STORED: Final = "costs.json"
 ACTIVATION_BYTES: Final = {"vit": 1.34e-3, "*": 1e-2}
 """Bytes of activations in bfloat16 that training keeps per operation of the forward pass: of transformers 34 per token
 and width of a layer (arXiv 2205.05198, attention not kept), of convolutions what ResNet-50 takes, 86 MB at 224 px."""
+GPU_START: Final = 10.0
+"""Seconds until a process on a GPU has its kernels."""
 PROCESS_BYTES: Final = 0.9e9
 """Of a process with its libraries, before it does anything."""
 
@@ -79,7 +81,7 @@ def amounts(work: Workload) -> dict[str, float]:
         "sigreg": work.exponentials,
         "evaluation": work.evaluation_core_seconds,
         "probes": work.probes,
-        "constant": 1.0,
+        "constant": 0.5,
     }
 
 
@@ -123,7 +125,7 @@ def _on_gpu(work: Workload, machine: Machine) -> float:
         + machine.exponential * work.exponentials
         + work.evaluated * forward / rate
         + machine.probe * work.probes / 16
-        + PRIOR["constant"] * 10
+        + GPU_START
     )
 
 

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from lejepa_platform.config import Variant
-from sweeps.paper.item import variant_name
+from lejepa_platform.variants import title
 
 
 def crossed(axes: Mapping[str, Sequence[Any]]) -> dict[str, Variant]:
@@ -15,4 +15,4 @@ def crossed(axes: Mapping[str, Sequence[Any]]) -> dict[str, Variant]:
 
 def listed(each: Iterable[Mapping[str, Any]]) -> dict[str, Variant]:
     """A variant for each of these settings, named after them."""
-    return {variant_name(settings): Variant(settings=settings) for settings in each}
+    return {title(settings): Variant(settings=settings) for settings in each}

@@ -89,12 +89,3 @@ class Item:
         if self.make is None:
             raise SettingError(f"{self.name} is a benchmark and no study; run it: lejepa paper run {self.name}")
         return self.make()
-
-
-def variant_name(settings: Mapping[str, Any]) -> str:
-    """The name of a variant: what it sets, as a person would type it."""
-    return " ".join(f"{name}={_text(value)}" for name, value in settings.items())
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

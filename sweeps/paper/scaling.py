@@ -7,7 +7,8 @@ from typing import Any, Final, TypeVar
 
 from lejepa_core.architectures import find_architecture
 from lejepa_platform.config import Variant
-from sweeps.paper.item import Item, Scale, Trim, variant_name
+from lejepa_platform.variants import title
+from sweeps.paper.item import Item, Scale, Trim
 from sweeps.paper.scales import BOUNDS, Bounds
 from sweeps.recipes import Recipe
 
@@ -175,7 +176,7 @@ def _variants(full: Recipe, bounds: Bounds, trim: Trim) -> dict[str, tuple[str, 
         smaller = {s: _bounded(full, s, v, bounds) for s, v in _bound_in(variant.settings, bounds)}
         settings = {**variant.settings, **smaller}
         lambdas = None if variant.lambdas is None else thinned(variant.lambdas, trim.lambdas or bounds.lambdas)
-        new = variant_name(settings) if name == variant_name(variant.settings) else name
+        new = title(settings) if name == title(variant.settings) else name
         found[new] = (name, Variant(settings=settings, lambdas=lambdas))
     return found
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lejepa_platform.config import Variant
+from lejepa_platform.variants import title
 from sweeps.paper.grids import listed
-from sweeps.paper.item import PAPER, Item, Published, Trim, variant_name
+from sweeps.paper.item import PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
     ALGORITHM,
     DEFAULT,
@@ -107,7 +108,7 @@ def _item(part: str, title: str, values: Mapping[str, tuple[Mapping[str, Any], f
 
 
 def _named(rows: list[tuple[dict[str, Any], float]]) -> dict[str, tuple[Mapping[str, Any], float]]:
-    return {variant_name(settings): (settings, value) for settings, value in rows}
+    return {title(settings): (settings, value) for settings, value in rows}
 
 
 TABLE1A: Final = _item(

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from lejepa_platform.variants import title
 from sweeps.paper.grids import crossed
-from sweeps.paper.item import PAPER, Item, Published, Trim, variant_name
+from sweeps.paper.item import PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
     ALGORITHM,
     DEFAULT,
@@ -60,7 +61,7 @@ def recipe() -> Recipe:
 
 
 def _variant(predictor: int, average: float, depth: int) -> str:
-    return variant_name({"predictor_depth": predictor, "weight_average": average, "projector_depth": depth})
+    return title({"predictor_depth": predictor, "weight_average": average, "projector_depth": depth})
 
 
 ITEM: Final = Item(

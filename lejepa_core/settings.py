@@ -118,7 +118,7 @@ class PretrainSettings:
             low, high = getattr(self, name)
             _require(name, (low, high), 0 < low <= high <= 1, "0 < low <= high <= 1")
         if self.pretrained and self.register_tokens:
-            raise SettingError("--register-tokens came with --pretrained, whose weights have none; leave out one")
+            raise SettingError("--register-tokens came with --pretrained, whose weights fix how many; leave out one")
         if self.objective != LEJEPA:
             self._check_comparator()
 

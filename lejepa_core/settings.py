@@ -119,10 +119,12 @@ class PretrainSettings:
         for name in ("global_scale", "local_scale"):
             low, high = getattr(self, name)
             _require(name, (low, high), 0 < low <= high <= 1, "0 < low <= high <= 1")
-        for name in ("register_tokens", "embedding_dim"):
-            if self.pretrained and getattr(self, name):
-                option = name.replace("_", "-")
-                raise SettingError(f"--{option} came with --pretrained, whose weights have none; leave out one")
+        if self.pretrained and self.register_tokens:
+            raise SettingError("--register-tokens came with --pretrained, whose weights fix how many; leave out one")
+        if self.pretrained and self.embedding_dim:
+            raise SettingError(
+                "--embedding-dim came with --pretrained, whose weights have no such layer; leave out one"
+            )
         if self.objective != LEJEPA:
             self._check_comparator()
 

@@ -31,7 +31,7 @@ _ROOT = Path(__file__).parents[2]
 def environment(task: TrialTask, config: TrialConfig, encoder: Encoder, data: ImageDataset) -> Flat:
     """Everything besides the configuration that may change a result, and what the encoder expects of its images."""
     return {
-        "versions": dict(_versions()),
+        "versions": _versions() | ({} if config.objective == LEJEPA else {"lightly": version("lightly")}),
         "code": dict(code()),
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -41,6 +41,8 @@ class Bounds:
     """Those that stay; None = all."""
     evaluate_on: tuple[str, ...] | None = None
     precision: str = "float32"
+    weight_average: float = 1.0
+    """Largest decay of an average of the weights: it is per step, and there are fewer steps."""
 
 
 _TINY: Final[Names] = {
@@ -79,6 +81,7 @@ BOUNDS: Final[Mapping[Scale, Bounds]] = {
         limit_train=512,
         protocols=("few_shot", "finetune"),
         evaluate_on=("digits",),
+        weight_average=0.9,
     ),
     "pilot": Bounds(
         about="hours on two cores",
@@ -96,6 +99,7 @@ BOUNDS: Final[Mapping[Scale, Bounds]] = {
         optimisers=False,
         seeds=None,
         evaluate_on=("digits",),
+        weight_average=0.99,
     ),
     "1gpu": Bounds(
         about="days on one GPU",

@@ -175,6 +175,8 @@ def _variants(full: Recipe, bounds: Bounds, trim: Trim) -> dict[str, tuple[str, 
         variant = full.variants[name]
         smaller = {s: _bounded(full, s, v, bounds) for s, v in _bound_in(variant.settings, bounds)}
         settings = {**variant.settings, **smaller}
+        if "weight_average" in settings:
+            settings["weight_average"] = min(settings["weight_average"], bounds.weight_average)
         lambdas = None if variant.lambdas is None else thinned(variant.lambdas, trim.lambdas or bounds.lambdas)
         new = title(settings) if name == title(variant.settings) else name
         found[new] = (name, Variant(settings=settings, lambdas=lambdas))

@@ -46,6 +46,14 @@ def test_names_of_variants_say_what_they_are_here_and_stand_for_those_of_the_tab
     assert found.recipe.name == "paper-table1c-pilot"
 
 
+def test_averages_of_weights_are_as_short_as_the_training() -> None:
+    found = scaled(ITEMS["table4"], "cpu")
+    assert {s["weight_average"] for _, s, _ in found.recipe.resolved} == {0.0, 0.9}
+    assert found.variants["predictor_depth=0 weight_average=0.9 projector_depth=3"] == (
+        "predictor_depth=0 weight_average=0.999 projector_depth=3"
+    )
+
+
 def test_every_change_is_said() -> None:
     said = "\n".join(scaled(ITEMS["table7"], "cpu").changes)
     for words in ("architectures: resnet50 → resnet10t_w32", "data sets: imagenet100 → patches", "epochs: 400 → 8",

@@ -36,6 +36,7 @@ def render_overview(results: Results, found: Json, links: Json) -> str:
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         floor=floor_words(results.pretrained),
         figures=_figures(results, found),
+        crowded=_crowded(found),
         architectures=[
             {"name": name, "colour": style.colour(i), "dash": style.dash(i)} for i, name in enumerate(results.variants)
         ],
@@ -49,7 +50,7 @@ def _figures(results: Results, found: Json) -> dict[str, list[Markup]]:
     points = {name: points_of(results.only(name)) for name in results.variants}
     reference, differing = results.variants[0], differences_data(points)
     figures: dict[str, list[Any]] = {"lines": [], "dots": [], "differences": []}
-    if len({(row["architecture"], row["dataset"]) for row in rows}) <= MOST_CELLS:
+    if not _crowded(found):
         if all(len(one["lambdas"]) == 1 for one in found["variants"]):
             figures["dots"] = [draw_dots(panel, floor, "variant") for panel in dots_data(results, rows)]
         else:
@@ -57,3 +58,7 @@ def _figures(results: Results, found: Json) -> dict[str, list[Markup]]:
     if differing:
         figures["differences"] = [draw_paired(differing, reference, "each variant", "variant")]
     return {name: panels(drawn) for name, drawn in figures.items()}
+
+
+def _crowded(found: Json) -> bool:
+    return len({(row["architecture"], row["dataset"]) for row in found["rows"]}) > MOST_CELLS

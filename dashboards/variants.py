@@ -150,7 +150,8 @@ def _at_chosen(points: Mapping[str, pd.DataFrame]) -> Json:
 
 def _verdict(found: Json, points: Mapping[str, pd.DataFrame]) -> str:
     what = ", ".join(found["varied"])
-    head = f"{len(found['variants'])} variants of {what}"
+    n = len(found["variants"])
+    head = f"{n} variant{'s' * (n != 1)} of {what}"
     counts, known = found["counts"], found["at_chosen"]["variants"]
     total = sum(counts.values())
     ended = f"{counts.get('ok', 0)} of {total} trials ended ok{_others(counts)}."

@@ -78,7 +78,7 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
     """What stands for each variant in the names of files: `-` and its letters and digits; nothing for the empty one."""
     found: dict[str, str] = {}
     for name in names:
-        slug = "-" + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") if name else ""
+        slug = "-" + re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:100] if name else ""
         taken = found.values()
         found[name] = slug if slug not in taken else next(f"{slug}-{n}" for n in range(2, 10**9) if
                                                           f"{slug}-{n}" not in taken)  # fmt: skip

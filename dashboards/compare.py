@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +11,13 @@ import tyro
 
 from dashboards.comparison import compare, difference_words, pairs_of
 from dashboards.figures.paired import draw_paired, paired_data
-from dashboards.pages import panels, template
+from dashboards.pages import banner, panels, template
 from dashboards.places import Place, Source
 from dashboards.results import Results
 from dashboards.summary import Json
 from lejepa_platform.errors import StudyError
 from lejepa_platform.storage import Storage, write_bytes
+from lejepa_platform.stored_variants import slugs
 
 LONGEST_SETTING = 120
 
@@ -25,7 +27,7 @@ class Arguments:
     """Compare two studies: settings, accuracies trial by trial, chosen λ."""
 
     first: tyro.conf.Positional[str]
-    """Name under the storage, or path; with `--from mlflow` its name there."""
+    """Name under the storage, or path; with `--from mlflow` its name there. One of its variants is STUDY@VARIANT."""
     second: tyro.conf.Positional[str]
     """Likewise; differences are this one less the first."""
     source: Annotated[Source, tyro.conf.arg(name="from")] = "ledger"
@@ -52,6 +54,7 @@ def render(found: Json, first: Results, second: Results) -> str:
     return template("compare.html").render(
         found=found,
         words=difference_words(found),
+        banners=[f"{one.name}: {text}" for one in (first, second) if (text := banner(one.notes))],
         figures={"paired": panels([draw_paired(rows, first.name, second.name)] if rows else [])},
     )
 
@@ -69,6 +72,22 @@ def lines(found: Json) -> list[str]:
         sides = " | ".join(_choice(row, side) for side in ("first", "second"))
         text.append(f"{row['architecture']} · {row['dataset']}: {sides}")
     return [*text, *([""] if found["notes"] else []), *found["notes"]]
+
+
+def _split(place: Place, text: str) -> tuple[str, str]:
+    """A study, and the variant of it that is named behind an `@`, if one is; a path may hold an `@` too."""
+    for at in (index for index, letter in enumerate(f"{text}@") if letter == "@"):
+        with suppress(StudyError):
+            place.folder(text[:at])
+            return text[:at], text[at + 1 :]
+    return text, ""
+
+
+def _only(results: Results, variant: str) -> Results:
+    if not variant and results.config.get("variants"):
+        known = " ".join(f"'{results.name}@{name}'" for name in results.variants)
+        raise StudyError(f"study {results.name!r} has variants, and one was wanted: {known}")
+    return results.only(variant)
 
 
 def _choice(row: dict[str, Any], side: str) -> str:
@@ -92,12 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = tyro.cli(Arguments, args=argv, prog="lejepa compare")
     place = Place(arguments.source, arguments.storage, arguments.tracking_uri)
-    folders = [place.folder(study) for study in (arguments.first, arguments.second)]
-    if folders[0] == folders[1]:
+    named = [_split(place, study) for study in (arguments.first, arguments.second)]
+    folders = [place.folder(study) for study, _ in named]
+    if folders[0] == folders[1] and named[0][1] == named[1][1]:
         raise StudyError(f"the study {arguments.first!r} came twice; name two studies")
-    first, second = place.read(arguments.first), place.read(arguments.second)
+    studies = {study: place.read(study) for study, _ in named}
+    first, second = (_only(studies[study], variant) for study, variant in named)
     found = compare(first, second)
-    page = arguments.output or arguments.storage / f"compare-{folders[0].name}-{folders[1].name}.html"
+    ends = (f"{folder.name}{slugs([variant])[variant]}" for folder, (_, variant) in zip(folders, named, strict=True))
+    page = arguments.output or arguments.storage / f"compare-{'-'.join(ends)}.html"
     write_bytes(page, render(found, first, second).encode())
     if arguments.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))

@@ -19,6 +19,8 @@ from dashboards.verdict import signed
 PAIR: Final = [*CELL, "lambda", "seed"]
 MIN_CELLS: Final = 3
 """Fewer cells than this give no interval."""
+MIN_SEEDS: Final = 3
+"""Fewer seeds than this give no interval."""
 ABSENT: Final = "not set"
 
 
@@ -29,7 +31,7 @@ def compare(first: Results, second: Results) -> Json:
         A JSON-serialisable object: `studies`, `settings` (name, first, second), `differences` (of all pairs and of each
         cell, see `difference`), `chosen` (a row per cell of either study) and `notes`.
     """
-    points = _points(first), _points(second)
+    points = points_of(first), points_of(second)
     pairs = paired(*points)
     return plain(
         {
@@ -45,7 +47,7 @@ def compare(first: Results, second: Results) -> Json:
 
 def pairs_of(first: Results, second: Results) -> pd.DataFrame:
     """`paired` of two studies: with several learning rates, of the trials best on validation at each λ."""
-    return paired(_points(first), _points(second))
+    return paired(points_of(first), points_of(second))
 
 
 def difference_words(found: Json) -> str:
@@ -116,12 +118,36 @@ def difference(pairs: pd.DataFrame) -> Json:
     }
 
 
+def difference_over_seeds(pairs: pd.DataFrame) -> Json:
+    """`difference`, with an interval over seeds where there are too few cells for one over these.
+
+    It is for these cells and λ with other seeds, and only there where no pair is missing: a seed's mean is that of all
+    cells then.
+    """
+    found = difference(pairs)
+    by_seed = pairs.groupby(["seed", *CELL])["points"].mean().groupby("seed").mean()
+    whole = len(pairs) == len(by_seed) * len(pairs[[*CELL, "lambda"]].drop_duplicates())
+    if found["low_points"] is not None or len(by_seed) < MIN_SEEDS or not whole:
+        return found
+    interval = t_interval([float(value) for value in by_seed], MIN_SEEDS)
+    note = f"over {interval.n} seeds, for {'this cell' if found['cells'] == 1 else 'these cells'}"
+    return {**found, "low_points": interval.low, "high_points": interval.high, "note": note}
+
+
 def _interval_note(interval: Interval) -> str:
-    return f"{interval.n} cells: too few for an interval" if interval.low is None else f"over {interval.n} cells"
+    return (
+        f"{interval.n} {'cell' if interval.n == 1 else 'cells'}: too few for an interval"
+        if interval.low is None
+        else f"over {interval.n} cells"
+    )
 
 
-def _points(results: Results) -> pd.DataFrame:
-    """One trial for each of `PAIR`: with several learning rates, those best on validation at each λ."""
+def points_of(results: Results) -> pd.DataFrame:
+    """One scored trial for each of `PAIR`: with several learning rates, those best on validation at each λ.
+
+    Args:
+        results: Of a study without variants, or of one variant.
+    """
     scored = score(results.trials)
     usable = scored[scored["dataset"].isin(labelled(scored))]
     points = at_best_settings(usable)

@@ -12,6 +12,8 @@ from plotly.offline import get_plotlyjs
 
 from dashboards.verdict import signed
 
+SCALED: Final = "Scaled down:"
+"""How the note of a study begins that is smaller than what it stands for."""
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -27,6 +29,11 @@ def template(name: str) -> jinja2.Template:
         "plotly": Markup(get_plotlyjs()),
     }
     return environment.get_template(name)
+
+
+def banner(notes: Iterable[str]) -> str:
+    """What a page says above all else: that a study is smaller than what it stands for; empty if it is not."""
+    return next((note for note in notes if note.startswith(SCALED)), "")
 
 
 def panels(figures: Iterable[go.Figure]) -> list[Markup]:

@@ -26,15 +26,18 @@ from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_dat
 from dashboards.findings import Findings, find
 from dashboards.floor import floor_words
 from dashboards.inferred import inferred
-from dashboards.pages import number, panels, script, template
+from dashboards.overview import render_overview
+from dashboards.pages import banner, number, panels, script, template
 from dashboards.places import Place, Source, tracker_cache
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score
 from dashboards.summary import Json, numbers, plain
 from dashboards.transfer import views
+from dashboards.variants import overview
 from dashboards.verdict import key_figures, verdict, warnings
 from lejepa_platform.ledger import transfer_prefix
 from lejepa_platform.storage import Location, Storage, folder_at_hand, write_bytes, write_json
+from lejepa_platform.stored_variants import report_files
 from lejepa_platform.tracking import known_tracker, run_links
 
 LOCAL_PAGES: Final = "http://127.0.0.1:5000/"
@@ -74,7 +77,7 @@ def summarise(results: Results, found: Findings | None = None) -> Json:
 
 
 def write_report(study: Location, tracking: str | None = None) -> Json:
-    """Write `summary.json` and `report.html` into a study folder, each replaced in one step.
+    """Write `summary.json` and `report.html` into a study folder, each replaced in one step; see `write_pages`.
 
     Args:
         study: The folder that holds `study.json`.
@@ -94,6 +97,8 @@ def write_report(study: Location, tracking: str | None = None) -> Json:
 def write_pages(results: Results, folder: Location, links: Json | None = None) -> Json:
     """Write `summary.json` and `report.html`, wherever the results were read; the folder is made if there is none.
 
+    Of a study with variants these are about all of them, and each has a `summary-NAME.json` and a `report-NAME.html`.
+
     Args:
         results: From `read_results`.
         folder: Where they go; what else is read there is drawn only if it is there.
@@ -105,13 +110,23 @@ def write_pages(results: Results, folder: Location, links: Json | None = None) -
     Raises:
         StorageError: The folder cannot be written.
     """
+    links = links or {"base": LOCAL_PAGES, "runs": {}}
     with folder_at_hand(folder, _of_figures) as copy:
-        found = find(results, copy)
-        summary = summarise(results, found)
-        page = render(results, found, summary, copy, links)
-    write_json(folder / "summary.json", summary)
-    write_bytes(folder / "report.html", page.encode())
-    return summary
+        made = {name: _made(results.only(name), copy, links) for name in results.variants}
+    if results.config.get("variants"):
+        whole = overview(results, {name: summary for name, (summary, _) in made.items()})
+        made = {"": (whole, render_overview(results, whole, links)), **made}
+    files = report_files(results.config)
+    for (summary, text), page, file in zip(made.values(), files[::2], files[1::2], strict=True):
+        write_json(folder / file, summary)
+        write_bytes(folder / page, text.encode())
+    return made[""][0]
+
+
+def _made(results: Results, study: Path, links: Json) -> tuple[Json, str]:
+    found = find(results, study)
+    summary = summarise(results, found)
+    return summary, render(results, found, summary, study, links)
 
 
 def _of_figures(names: Collection[str]) -> list[str]:
@@ -156,6 +171,7 @@ def render(
     columns = {**TRIAL_COLUMNS, **{f"{transfer_prefix(name)}linear_top1": f"on {name}" for name in results.targets}}
     return template("report.html").render(
         summary=summary,
+        banner=banner(results.notes),
         key_figures=key_figures(summary),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         study=results.study,

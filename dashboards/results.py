@@ -4,19 +4,20 @@ The ledger is the truth about trials, so this needs no tracker.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pandas as pd
 
-from lejepa_core.settings import SIGREG, regularizer_label
+from lejepa_core.methods import label_of
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import FAILURES, StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, folder_at_hand, read_bytes
+from lejepa_platform.stored_variants import namer, planned_trials, variant_config
 from lejepa_platform.trial_ledger import DOCUMENTS
 
 PENDING: Final = "pending"
-TEXTS: Final = ("key", "outcome", "reason", "architecture", "family", "dataset")
+TEXTS: Final = ("key", "outcome", "reason", "variant", "architecture", "family", "dataset")
 NUMBERS: Final = ("lambda", "seed", "learning_rate", "weight_decay", "seconds", "epochs_done")
 METRICS: Final = (
     "train/loss",
@@ -52,7 +53,8 @@ class Results:
     study: Mapping[str, Any]
     """`study.json`: name, method_version, config, planned, notes."""
     trials: pd.DataFrame
-    """One row per trial; `TEXTS`, `NUMBERS` and `METRICS` are always columns. Accuracies are fractions."""
+    """One row per trial; `TEXTS`, `NUMBERS` and `METRICS` are always columns. Accuracies are fractions. Statistics are
+    of trials that differ in no other settings than their cell's: in a study with variants, of `only` one of them."""
     unstarted: int
     """Planned trials that have no folder yet, so that nothing but their number is known."""
     notes: tuple[str, ...]
@@ -72,14 +74,42 @@ class Results:
         return config
 
     @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the study's variants, in order; the empty one alone if it has none."""
+        return tuple(self.config.get("variants") or ("",))
+
+    def only(self, variant: str) -> "Results":
+        """One variant, as the study that it would be by itself.
+
+        Raises:
+            StudyError: If the study has no such variant.
+        """
+        if variant not in self.variants:
+            known = " ".join(map(repr, filter(None, self.variants))) or "none"
+            raise StudyError(f"study {self.name!r} has no variant {variant!r}; it has: {known}")
+        if not variant:
+            return self
+        trials = self.trials[self.trials["variant"] == variant].reset_index(drop=True)
+        keys = set(trials["key"])
+        planned = planned_trials(self.config)[variant] if self.study.get("planned") else 0
+        config = variant_config(self.config, variant)
+        return replace(
+            self,
+            study={**self.study, "name": f"{self.name}@{variant}", "part_of": self.name, "config": config},
+            trials=trials,
+            unstarted=max(0, planned - len(trials)),
+            draws={key: held for key, held in self.draws.items() if key in keys},
+        )
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """Other data sets on which encoders were evaluated."""
         return tuple(dict.fromkeys(name for held in self.draws.values() for name in held))
 
     @property
     def regularizer(self) -> str:
-        """What to call the term that λ weighs in this study, `train/sigreg`."""
-        return regularizer_label(str(self.config.get("regularizer", SIGREG)))
+        """What to call the term beside prediction in this study, `train/sigreg`."""
+        return label_of(self.config)
 
     @property
     def pretrained(self) -> bool:
@@ -148,6 +178,9 @@ def tabulate(
         unread: Notes on what could not be read.
     """
     notes = [str(note) for note in about.get("notes") or ()] + list(unread)
+    if (about.get("config") or {}).get("variants"):
+        variant_of = namer(about["config"])
+        rows = [{**row, "variant": variant_of(row)} for row in rows]
     grid = (about.get("config") or {}).get("search", "grid") == "grid"
     planned = {str(key) for key in about.get("planned") or ()} if grid else set()
     kept = [row for row in rows if not planned or row["key"] in planned]
@@ -204,11 +237,13 @@ def trial_row(document: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         document: The fields of `result.json`; of an unfinished trial key, config and epochs, how many are done. Among
-            the metrics are those that were measured of its encoder afterwards.
+            the metrics are those that were measured of its encoder afterwards. A tracker knows the trial's variant too;
+            what `study.json` says of it counts more.
     """
     outcome = document.get("outcome") or PENDING
     row = {**document["config"], **(document.get("metrics") or {}), "key": document["key"], "outcome": outcome}
     row |= {"reason": document.get("reason") or "", "seconds": document.get("seconds")}
+    row["variant"] = document.get("variant")
     row["epochs_done"] = document.get("epochs") if outcome == PENDING else None
     # Nothing is said by a setting that is None or empty, and a tracker holds no such thing.
     return {name: value for name, value in row.items() if value is not None and value != ""}
@@ -226,5 +261,5 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
     for name in TEXTS:
         table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str).astype(object)
-    order = ["architecture", "dataset", "lambda", "seed", "learning_rate", "weight_decay", "key"]
+    order = ["variant", "architecture", "dataset", "lambda", "seed", "learning_rate", "weight_decay", "key"]
     return table.sort_values(order, ignore_index=True)

@@ -44,7 +44,7 @@ def backward_in_parts(
         The loss of the batch. It and the gradients are those of the whole batch at once up to rounding.
     """
     device = views[0].device
-    embeddings = [_embedded(encoder, views_VN, micro_batch, precision) for views_VN in views]
+    embeddings = [embed_in_parts(encoder, views_VN, micro_batch, precision).requires_grad_() for views_VN in views]
     with autocast(precision, device):
         z_VND = encoder.project(torch.cat([x_VNF.flatten(0, 1) for x_VNF in embeddings]), views[0].shape[1])
     terms = loss(z_VND)
@@ -61,16 +61,16 @@ def backward_in_parts(
 
 
 @torch.no_grad()
-def _embedded(
+def embed_in_parts(
     encoder: Encoder, views_VN: Float[Tensor, "v n 3 s s"], micro_batch: int, precision: Precision
 ) -> Float[Tensor, "v n f"]:
-    """Embeddings of views of one size, as a leaf that will have a gradient."""
+    """Embeddings of views of one size, without gradients, so many images at a time."""
     with autocast(precision, views_VN.device):
         parts = [
             encoder.embed(views_VM.flatten(0, 1)).unflatten(0, views_VM.shape[:2])
             for views_VM in views_VN.split(micro_batch, dim=1)
         ]
-    return torch.cat(parts, dim=1).requires_grad_()
+    return torch.cat(parts, dim=1)
 
 
 def check_micro_batches(backbone: nn.Module, architecture: str) -> None:

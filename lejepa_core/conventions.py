@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lejepa_core.errors import SettingError, UnknownNameError
+from lejepa_core.methods import METHODS
 
 Centre = Literal["global views", "all views", "global views, for local views only", "the other of two views"]
 Ranks = Literal["all", "own", "all, gradient / ranks"]
@@ -165,8 +166,14 @@ def find_convention(name: str) -> Convention:
     """A convention by name.
 
     Raises:
+        SettingError: If the name is that of an objective without SIGReg.
         UnknownNameError: If there is none.
     """
+    if name in METHODS and name not in CONVENTIONS:
+        raise SettingError(
+            f"the λ of --objective {name} is no weight of SIGReg, and no λ of another loss means the same; compare "
+            "windows of λ instead (`lejepa compare`)"
+        )
     if name not in CONVENTIONS:
         raise UnknownNameError("convention", name, CONVENTIONS, "lejepa convert-lambda --list")
     return CONVENTIONS[name]

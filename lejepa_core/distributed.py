@@ -118,9 +118,9 @@ def gather_samples(x: Tensor, dim: int = -2) -> Tensor:
 
 def average_gradients(module: nn.Module) -> None:
     """Give every rank the mean of all ranks' gradients, as DistributedDataParallel does, by one reduction."""
-    if world_size() == 1:
-        return
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    if world_size() == 1 or not gradients:
+        return
     packed = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(packed)
     packed /= world_size()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lejepa_core.architectures import check_size, find_architecture
+from lejepa_core.architectures import check_registers, check_size, find_architecture
 from lejepa_core.architectures.build import build_backbone
 from lejepa_core.errors import SettingError
 from lejepa_core.precision import weight_dtype
@@ -42,7 +42,7 @@ class Encoder(nn.Module):
         self.memory_format = memory_format
         self.backbone = backbone.to(memory_format=memory_format)
         self.features = features
-        self.projector = _projector(features, hidden, depth, dim)
+        self.projector = mlp(features, hidden, depth, dim)
 
     def forward(self, views: Sequence[Float[Tensor, "v n 3 s s"]]) -> Float[Tensor, "views n d"]:
         """Projections of views, given as one batch per image size; the order of the views is kept."""
@@ -71,16 +71,23 @@ def build_encoder(settings: PretrainSettings) -> Encoder:
 
     Raises:
         UnknownNameError: If no such architecture exists.
-        SettingError: If it does not take the image size, or if its pretrained weights are wanted and cannot be had.
+        SettingError: If it does not take the image size or register tokens, or if its pretrained weights are wanted and
+            cannot be had.
     """
     spec = find_architecture(settings.architecture)
     sizes = {settings.image_size} | ({settings.local_size} if settings.views_local else set())
     for size in sizes:
         check_size(settings.architecture, size)
+    check_registers(settings.architecture, settings.register_tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("weights", settings.seed))
         backbone = build_backbone(
-            spec, settings.image_size, pretrained=settings.pretrained, revision=settings.weights_revision
+            spec,
+            settings.image_size,
+            pretrained=settings.pretrained,
+            revision=settings.weights_revision,
+            registers=settings.register_tokens,
+            embedding=settings.embedding_dim,
         )
         features = _feature_width(backbone, settings.architecture, sizes)
         encoder = Encoder(
@@ -135,7 +142,15 @@ def _feature_width(backbone: nn.Module, name: str, sizes: set[int]) -> int:
     return int(widths.pop()[0])
 
 
-def _projector(features: int, hidden: int, depth: int, dim: int) -> nn.Sequential:
+def mlp(features: int, hidden: int, depth: int, dim: int) -> nn.Sequential:
+    """So many linear layers, with BatchNorm and ReLU between them.
+
+    Args:
+        features: Width of what it takes.
+        hidden: Width of the hidden layers.
+        depth: Linear layers.
+        dim: Width of what it gives.
+    """
     layers: list[nn.Module] = []
     width = features
     for _ in range(depth - 1):

@@ -5,28 +5,22 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
 
 import torch
-from timm.optim import param_groups_weight_decay
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
-from lejepa_core.accumulation import backward_in_parts, check_micro_batches, draws_at_random
-from lejepa_core.batchnorm import synchronise_batchnorm
+from lejepa_core.accumulation import check_micro_batches, draws_at_random
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.distributed import rank, world_size
 from lejepa_core.encoder import Encoder
 from lejepa_core.errors import LejepaError, SettingError
-from lejepa_core.objective import LeJEPALoss, LossTerms
+from lejepa_core.learner import Learner
+from lejepa_core.methods import LEJEPA, SIGREG, regularizer_label
 from lejepa_core.online_probe import OnlineProbe
-from lejepa_core.precision import autocast
 from lejepa_core.random import derive_seed
 from lejepa_core.reading import sigreg_reading
-from lejepa_core.regularizers import build_regularizer
 from lejepa_core.schedule import warmup_cosine
-from lejepa_core.settings import SIGREG, PretrainSettings, regularizer_label
+from lejepa_core.settings import PretrainSettings
 from lejepa_core.training_state import Log, restore, training_state
 from lejepa_core.training_state import State as State
 from lejepa_core.views import ViewSettings, make_views
@@ -75,7 +69,8 @@ def pretrain(
 
     Weights, data order, augmentations and slices depend on (seed, epoch, step, sample), never on λ or on how many
     processes share the batch, so W processes of a group compute what one computes. Stochastic layers draw from
-    torch's global generator, which is seeded at each step.
+    torch's global generator, which is seeded at each step. With `weight_average` the encoder holds the averaged
+    weights, and those that the optimiser changes are in the state alone.
 
     Args:
         settings: The trial.
@@ -94,21 +89,17 @@ def pretrain(
     Raises:
         SettingError: If the batch is larger than the data or smaller than two images per process, or if several
             processes were to train an architecture with dropout or stochastic depth, or if micro-batches came with
-            such a one or with one that has BatchNorm.
+            such a one or with one that has BatchNorm, or if the loss comes from a package that is not installed.
         DivergedError: If the loss became NaN or infinite.
     """
     steps = steps_per_epoch(settings, len(train))
     _refuse_chance(encoder)
     if micro_batch is not None:
         check_micro_batches(encoder.backbone, settings.architecture)
-    model = synchronise_batchnorm(encoder)
-    optimiser = torch.optim.AdamW(parameter_groups(encoder, settings.weight_decay), lr=0.0)
+    learner = Learner(settings, encoder, micro_batch)
     probe = _online_probe(settings, data, encoder)
-    first = restore(model, optimiser, probe, resume) if resume else 0
-    device = next(model.parameters()).device
-    loss = LeJEPALoss(settings.lambda_, sigreg=build_regularizer(settings)).to(device)
-    trained = model if micro_batch is not None else _distribute(model)
-    model.train()
+    modules, optimiser, device = learner.modules, learner.optimiser, learner.device
+    first = restore(modules, optimiser, probe, resume) if resume else 0
     with probe.watching(encoder) if probe else nullcontext():
         for epoch in range(first, settings.epochs):
             log = Log(device, resume if resume and epoch == first else None)
@@ -117,15 +108,15 @@ def pretrain(
             for batch, (images, sizes) in zip(batches, fetched, strict=True):
                 step = epoch * steps + log.steps
                 rate = learning_rate(settings, step, steps * settings.epochs)
-                views = _views(settings, data, model, images, sizes, batch, epoch)
-                terms = _step(settings, trained, loss, optimiser, views, micro_batch, step=step, rate=rate)
+                views = _views(settings, data, encoder, images, sizes, batch, epoch)
+                terms = learner.step(views, step=step, rate=rate)
                 if probe:
                     probe.learn(batch)
                 if broken := log.add(terms, last=log.steps + 1 == steps):
                     raise DivergedError(epoch + 1, step + 1, _named(settings, broken))
                 if checkpoint and log.steps < steps:
-                    checkpoint(lambda done=epoch, log=log: training_state(model, optimiser, probe, done, log))  # type: ignore[misc]
-            if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in model.parameters()):
+                    checkpoint(lambda done=epoch, log=log: training_state(modules, optimiser, probe, done, log))  # type: ignore[misc]
+            if epoch + 1 == settings.epochs and not all(bool(p.isfinite().all()) for p in learner.model.parameters()):
                 raise DivergedError(epoch + 1, (epoch + 1) * steps, {"weights": math.nan})
             metrics = loss_metrics(settings, log.means()) | (probe.end_epoch() if probe else {})
             yield EpochResult(
@@ -134,7 +125,7 @@ def pretrain(
                 metrics={**metrics, "train/learning_rate": rate},
                 losses=log.losses(),
                 seconds=log.seconds(),
-                state=lambda done=epoch + 1: training_state(model, optimiser, probe, done),  # type: ignore[misc]
+                state=lambda done=epoch + 1: training_state(modules, optimiser, probe, done),  # type: ignore[misc]
             )
 
 
@@ -143,14 +134,15 @@ def loss_metrics(settings: PretrainSettings, terms: Sequence[float]) -> dict[str
 
     Args:
         settings: The trial.
-        terms: Total, prediction and regulariser, neither of these two multiplied by its weight.
+        terms: Total, prediction and regulariser, neither of these two multiplied by its weight; of another objective
+            what stands in their place.
 
     Returns:
-        train/loss, train/prediction and train/sigreg, which is the regulariser whichever it is; and for SIGReg itself
+        train/loss, train/prediction and train/sigreg, which is the other term whichever it is; and for SIGReg itself
         train/sigreg_share, 0 at its floor and 1 at total collapse, unless the batch is too small for such a scale.
     """
     metrics = dict(zip(("train/loss", "train/prediction", "train/sigreg"), terms, strict=True))
-    if settings.regularizer != SIGREG:
+    if settings.objective != LEJEPA or settings.regularizer != SIGREG:
         return metrics
     reading = sigreg_reading(terms[2], samples=settings.batch_size, knots=settings.knots, t_max=settings.t_max)
     return {**metrics, "train/sigreg_share": reading.share} if reading.ceiling > reading.floor else metrics
@@ -200,7 +192,7 @@ def _online_probe(settings: PretrainSettings, data: ImageDataset, encoder: Encod
 
 
 def _named(settings: PretrainSettings, terms: list[float]) -> dict[str, float]:
-    names = ("total", "prediction", regularizer_label(settings.regularizer).lower())
+    names = ("total", "prediction", regularizer_label(settings.regularizer, settings.objective).lower())
     return dict(zip(names, terms, strict=True))
 
 
@@ -208,18 +200,6 @@ def _refuse_chance(encoder: Encoder) -> None:
     """Dropout draws per process: with several, they would no longer compute what one does."""
     if world_size() > 1 and any(draws_at_random(module) for module in encoder.modules()):
         raise SettingError("an architecture with dropout or stochastic depth came; it takes one worker per trial")
-
-
-def parameter_groups(encoder: Encoder, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, but not for what the backbone exempts, such as position embeddings."""
-    exempt: set[str] = getattr(encoder.backbone, "no_weight_decay", set)()
-    names = [f"backbone.{name}" for name in exempt]
-    groups: list[dict[str, Any]] = param_groups_weight_decay(encoder, weight_decay, no_weight_decay_list=names)
-    return groups
-
-
-def _distribute(model: nn.Module) -> nn.Module:
-    return DistributedDataParallel(model) if world_size() > 1 else model
 
 
 def epoch_batches(settings: PretrainSettings, train: Tensor, epoch: int) -> list[Tensor]:
@@ -243,14 +223,14 @@ def epoch_batches(settings: PretrainSettings, train: Tensor, epoch: int) -> list
 def _views(
     settings: PretrainSettings,
     data: ImageDataset,
-    model: nn.Module,
+    encoder: Encoder,
     images: Tensor,
     sizes: Tensor,
     batch: Tensor,
     epoch: int,
 ) -> list[Tensor]:
-    """The views of a batch, made on the device of the model."""
-    parameter = next(model.parameters())
+    """The views of a batch, made on the device of the encoder."""
+    parameter = next(encoder.parameters())
     return make_views(
         images.to(parameter.device, non_blocking=True),
         sizes.to(parameter.device, non_blocking=True),
@@ -260,41 +240,3 @@ def _views(
         epoch=epoch,
         dtype=parameter.dtype,
     )
-
-
-def _step(
-    settings: PretrainSettings,
-    model: nn.Module,
-    loss: LeJEPALoss,
-    optimiser: torch.optim.Optimizer,
-    views: list[Tensor],
-    micro_batch: int | None,
-    *,
-    step: int,
-    rate: float,
-) -> LossTerms:
-    torch.manual_seed(derive_seed("layers", settings.seed, step, rank()))
-    optimiser.zero_grad(set_to_none=True)
-    terms = _backward(model, partial(loss, views_global=settings.views_global, step=step), views, micro_batch, settings)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.step()
-    return LossTerms(*(term.detach() for term in terms))
-
-
-def _backward(
-    model: nn.Module,
-    loss: Callable[[Tensor], LossTerms],
-    views: list[Tensor],
-    micro_batch: int | None,
-    settings: PretrainSettings,
-) -> LossTerms:
-    """Give the weights the gradient of the loss of all ranks' samples."""
-    if micro_batch is not None:
-        assert isinstance(model, Encoder)
-        return backward_in_parts(model, loss, views, micro_batch=micro_batch, precision=settings.precision)
-    with autocast(settings.precision, views[0].device):
-        z_VND = model(views)
-    terms = loss(z_VND)
-    terms.total.backward()
-    return terms

@@ -1,6 +1,7 @@
 """From what a pretraining goes on, and what it keeps of the steps of an epoch."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -11,7 +12,8 @@ from lejepa_core.online_probe import OnlineProbe
 
 State = dict[str, Any]
 """Tensors and numbers from which `pretrain` goes on: epochs done, terms of the loss in each step of the epoch that has
-begun and the seconds it has taken, model, optimiser, and the online probe where there are labels."""
+begun and the seconds it has taken, model, optimiser, and where there are such the averaged encoder, the predictor and
+the online probe."""
 CHECK_EVERY: Final = 20
 """Steps between looks at whether the loss is still finite; each look waits for the device."""
 
@@ -67,22 +69,37 @@ class Log:
 
 
 def training_state(
-    model: nn.Module, optimiser: torch.optim.Optimizer, probe: OnlineProbe | None, epoch: int, log: Log | None = None
+    modules: Mapping[str, nn.Module],
+    optimiser: torch.optim.Optimizer,
+    probe: OnlineProbe | None,
+    epoch: int,
+    log: Log | None = None,
 ) -> State:
-    """The state after so many epochs, and after the steps of a log."""
+    """The state after so many epochs, and after the steps of a log.
+
+    Args:
+        modules: All that has weights or buffers that training changes, by the name that it has in the state.
+        optimiser: Of these.
+        probe: The online probe.
+        epoch: Epochs done.
+        log: Of the steps of the epoch that has begun.
+    """
     return {
         "epoch": epoch,
         "terms": log.terms() if log else torch.zeros(0, len(LossTerms._fields)),
         "seconds": log.seconds() if log else 0.0,
-        "model": model.state_dict(),
+        **{name: module.state_dict() for name, module in modules.items()},
         "optimiser": optimiser.state_dict(),
         **({"online": probe.state_dict()} if probe else {}),
     }
 
 
-def restore(model: nn.Module, optimiser: torch.optim.Optimizer, probe: OnlineProbe | None, state: State) -> int:
+def restore(
+    modules: Mapping[str, nn.Module], optimiser: torch.optim.Optimizer, probe: OnlineProbe | None, state: State
+) -> int:
     """Load a state; returns the epochs done."""
-    model.load_state_dict(state["model"])
+    for name, module in modules.items():
+        module.load_state_dict(state[name])
     optimiser.load_state_dict(state["optimiser"])
     # States had no probe once: it begins anew then.
     if probe and "online" in state:

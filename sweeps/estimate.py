@@ -1,43 +1,71 @@
-"""What a study will cost, before it is run: rough figures from costs measured on one core."""
+"""What a study will cost, before it is run: time, memory, disk and rows, by the cost model."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final, NamedTuple
 
 from lejepa_core.architectures import find_architecture
+from lejepa_core.datasets import ImageDataset
 from lejepa_platform.config import StudyConfig
 from lejepa_platform.execution import Execution
 from lejepa_platform.progress import duration
+from sweeps.costs import PROCESS_BYTES, CostModel, load, memory_bytes
+from sweeps.machines import Machine
 from sweeps.planning import Plan
+from sweeps.workload import Images, Workload, workload_of
 
-PROBE_MS_PER_IMAGE = 2.0
-"""Embedding and probing, per image and trial, floors included."""
-TRANSFER_SECONDS = 1.0
-"""Few-shot probes of one encoder on one other data set, beyond what its images cost."""
-STARTUP_SECONDS = 20.0
-BYTES_PER_TRIAL = 60_000
-"""Metrics, predictions and tracking."""
+STARTUP_SECONDS: Final = 20.0
+BETWEEN_SECONDS: Final = 1.5
+"""Per trial, beyond its own seconds: label-free criteria, the ledger, the next one's start."""
+BYTES_PER_TRIAL: Final = 40_000
+"""Small files of a trial, without its weights, metrics and predictions."""
+BYTES_PER_PREDICTION: Final = 4
+BYTES_PER_EPOCH: Final = 300
+BYTES_PER_ROW: Final = 250
+"""Of MLflow's store, indices included."""
+PARAMS, TAGS, METRICS, METRICS_PER_EPOCH = 28, 23, 31, 6
+"""What MLflow keeps of a trial, once."""
+SAMPLES: Final = 5
+"""Metrics of the machine that are logged every `SAMPLE_SECONDS`."""
+SAMPLE_SECONDS: Final = 10.0
+
+
+class Batch(NamedTuple):
+    """Trials that cost the same."""
+
+    work: Workload
+    trials: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
     """Cost of a study."""
 
+    machine: Machine
     trials: int
-    core_seconds: float
+    device_seconds: float
+    """Of all cores or GPUs together."""
     wall_seconds: float
+    memory_bytes: float
+    """Of the trial that takes most."""
     disk_bytes: float
+    rows: float
+    """Of MLflow's tables."""
     transfer_seconds: float = 0.0
-    """Of the core's seconds, those of evaluating on other data sets."""
+    """Of the devices' seconds, those of evaluating on other data sets."""
     targets: tuple[str, ...] = ()
     """These data sets."""
 
     def __str__(self) -> str:
         """One line."""
-        cores = f"{self.core_seconds / 3600:.2f} core-hours"
+        unit = "core-hours" if self.machine.kind == "cpu" else "GPU-hours"
+        hours = f"{self.device_seconds / 3600:.2f} {unit}"
         if self.targets:
-            cores += f", {self.transfer_seconds / 3600:.2f} of them to evaluate on {', '.join(self.targets)}"
+            hours += f", {self.transfer_seconds / 3600:.2f} of them to evaluate on {', '.join(self.targets)}"
         return (
-            f"{self.trials} trials, about {duration(self.wall_seconds)} on this machine ({cores}), "
+            f"{self.trials} trials, about {duration(self.wall_seconds)} on this machine ({hours}), "
             f"{self.disk_bytes / 1e6:.0f} MB of disk"
         )
 
@@ -49,38 +77,90 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         plan: The study.
         execution: How it would run.
     """
-    config = plan.config
-    per_cell = len(config.seeds) * (len(config.lambdas) if config.search == "grid" else config.trials)
-    seconds = transfer = disk = trials = 0.0
-    for architecture, dataset in config.cells():
-        optimisers = len(config.optimisers[architecture]) if config.search == "grid" else 1
-        n = per_cell * optimisers
-        trials += n
-        seconds += n * _trial_seconds(config, architecture, len(plan.images[dataset].splits["train"]))
-        others = [data for name, data in plan.targets.items() if name != dataset]
-        transfer += n * sum(_transfer_seconds(len(data)) for data in others)
-        disk += n * (find_architecture(architecture).parameters_m * 4e6 + BYTES_PER_TRIAL)
     cores = os.cpu_count() or 1
     # Workers that share a trial share its work; what counts is how many cores are busy.
-    parallel = min(cores, execution.workers * (execution.max_concurrent or cores))
+    busy = min(cores, execution.workers * (execution.max_concurrent or cores))
+    machine = Machine(name="this", kind="cpu", devices=busy, memory=0.0, flops={})
+    held = {**plan.images, **plan.targets}
+    batches = list(batches_of(plan.config, {name: counted(data) for name, data in held.items()}))
+    cached = sum(data.cached_bytes for data in held.values())
+    return cost(batches, machine, load(), targets=tuple(plan.targets), cached_bytes=cached)
+
+
+def counted(data: ImageDataset) -> Images:
+    """How many images a data set has, without classes for one that has no labels."""
+    classes = 0 if data.labels is None else len(data.classes)
+    return Images(train=len(data.splits["train"]), test=len(data.splits["test"]), classes=classes)
+
+
+def batches_of(config: StudyConfig, images: Mapping[str, Images]) -> Iterator[Batch]:
+    """The trials of a study, those together that cost the same.
+
+    Args:
+        config: The study; its protocols and the data sets that it is evaluated on count.
+        images: Name of each of its data sets -> how many there are.
+    """
+    for (architecture, dataset), (_, settings, lambdas) in product(config.cells(), config.resolved):
+        pairs = config.optimisers[architecture]
+        each = len(lambdas) * len(pairs) if config.search == "grid" else config.trials
+        one = replace(config, shared=settings, variants={})
+        trial = one.trial(architecture, dataset, lambda_=lambdas[0], optimiser=pairs[0], seed=0)
+        others = tuple(images[name] for name in config.evaluate_on if name != dataset)
+        yield Batch(
+            workload_of(trial, images[dataset], protocols=config.protocols, others=others), each * len(config.seeds)
+        )
+
+
+def cost(
+    batches: Sequence[Batch],
+    machine: Machine,
+    model: CostModel,
+    *,
+    targets: tuple[str, ...] = (),
+    cached_bytes: float = 0.0,
+) -> Estimate:
+    """What trials cost on a machine, one per device, or several GPUs for each where there are enough.
+
+    Args:
+        batches: From `batches_of`.
+        machine: Where they run.
+        model: Of its cores; GPUs have their own assumptions.
+        targets: Data sets that encoders are evaluated on.
+        cached_bytes: Of decoded data sets.
+    """
+    seconds = [model.seconds(batch.work, machine) for batch in batches]
+    plain = [model.seconds(_without_others(batch.work), machine) for batch in batches] if targets else seconds
+    counts = [batch.trials for batch in batches]
+    total = sum(n * (s + BETWEEN_SECONDS) for n, s in zip(counts, seconds, strict=True))
+    # Fewer trials than GPUs: each may take several (`--workers-per-trial`).
+    spread = max(1, machine.devices // max(1, sum(counts))) if machine.kind == "gpu" else 1
+    longest = max(seconds, default=0.0) / spread
+    process = PROCESS_BYTES if machine.kind == "cpu" else 0.0
     return Estimate(
-        trials=int(trials),
-        core_seconds=seconds + transfer,
-        wall_seconds=STARTUP_SECONDS + (seconds + transfer) / parallel,
-        disk_bytes=disk + sum(data.cached_bytes for data in {**plan.targets, **plan.images}.values()),
-        transfer_seconds=transfer,
-        targets=tuple(plan.targets),
+        machine=machine,
+        trials=sum(counts),
+        device_seconds=total,
+        wall_seconds=STARTUP_SECONDS + max(total / machine.devices, longest),
+        memory_bytes=process + max((memory_bytes(batch.work) for batch in batches), default=0.0),
+        disk_bytes=cached_bytes + sum(n * _disk(batch.work) for n, batch in zip(counts, batches, strict=True)),
+        rows=sum(n * _rows(batch.work, s) for n, s, batch in zip(counts, seconds, batches, strict=True)),
+        transfer_seconds=sum(n * (s - p) for n, s, p in zip(counts, seconds, plain, strict=True)),
+        targets=targets,
     )
 
 
-def _transfer_seconds(images: int) -> float:
-    return TRANSFER_SECONDS + images * PROBE_MS_PER_IMAGE / 1000
+def _without_others(work: Workload) -> Workload:
+    return Workload(settings=work.settings, images=work.images, protocols=work.protocols)
 
 
-def _trial_seconds(config: StudyConfig, architecture: str, images: int) -> float:
-    spec, shared = find_architecture(architecture), config.shared
-    images = min(images, shared.get("limit_train") or images)
-    per_image = shared["views_global"] * spec.milliseconds(shared["image_size"])
-    per_image += shared["views_local"] * spec.milliseconds(config.local_sizes[architecture])
-    steps = images // shared["batch_size"] * shared["epochs"]
-    return (steps * shared["batch_size"] * per_image + images * PROBE_MS_PER_IMAGE) / 1000
+def _disk(work: Workload) -> float:
+    """Bytes of a trial in the ledger, its weights most of them."""
+    weights = 4 * (find_architecture(work.settings.architecture).parameters + work.projector)
+    small = BYTES_PER_TRIAL + BYTES_PER_EPOCH * work.settings.epochs
+    return weights + small + BYTES_PER_PREDICTION * work.images.test
+
+
+def _rows(work: Workload, seconds: float) -> float:
+    history = METRICS + METRICS_PER_EPOCH * work.settings.epochs + SAMPLES * seconds / SAMPLE_SECONDS
+    latest = METRICS + METRICS_PER_EPOCH + SAMPLES
+    return 1 + PARAMS + TAGS + history + latest

@@ -1,10 +1,12 @@
 """A study that grows: what is stored stays, what the command names is added to its axes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
-from lejepa_platform.config import StudyConfig, union
+from lejepa_platform.config import StudyConfig, Variant, union
+from lejepa_platform.variants import clashing, joined
 from sweeps.planning import Plan
 from sweeps.recipes import Recipe
 
@@ -30,11 +32,19 @@ class Axes:
     datasets: tuple[str, ...] = ()
     lambdas: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict)
 
 
 def grown_from(stored: StoredStudy, more: Axes) -> Recipe:
-    """The recipe of a stored study with more values on its axes."""
+    """The recipe of a stored study with more values on its axes.
+
+    Raises:
+        SettingError: If a variant of that name has other settings in the study.
+    """
     config = stored.config
+    if clashing(config.variants, more.variants):
+        (name, *_) = clashing(config.variants, more.variants)
+        raise SettingError(f"study {config.name!r} has a variant {name!r} with other settings; name this one otherwise")
     return Recipe(
         name=config.preset,
         architectures=union(config.architectures, more.architectures),
@@ -44,6 +54,7 @@ def grown_from(stored: StoredStudy, more: Axes) -> Recipe:
         search=config.search,
         trials=config.trials,
         shared=config.shared,
+        variants=joined(config.variants, more.variants, config.shared) if more.variants else config.variants,
     )
 
 

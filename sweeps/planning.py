@@ -12,16 +12,25 @@ from typing import Any
 import numpy as np
 
 from lejepa_core.accumulation import check_micro_batches
-from lejepa_core.architectures import OPTIMISERS, TIMM_PREFIX, check_size, find_architecture, local_size
+from lejepa_core.architectures import (
+    OPTIMISERS,
+    TIMM_PREFIX,
+    check_registers,
+    check_size,
+    find_architecture,
+    local_size,
+)
 from lejepa_core.architectures.build import weights_revision
 from lejepa_core.architectures.measure import Unbuilt
+from lejepa_core.comparators import check_objective
 from lejepa_core.datasets import ALIASES, ImageDataset, check_dataset, load_dataset, shown_dataset, streamable
 from lejepa_core.datasets.hub_files import PREFIX as HUB_PREFIX
 from lejepa_core.datasets.hub_files import absolute_name
 from lejepa_core.encoder import build_encoder
 from lejepa_core.errors import SettingError
+from lejepa_core.methods import LEJEPA
 from lejepa_core.settings import PretrainSettings, Stream
-from lejepa_platform.config import StudyConfig, check_lambdas
+from lejepa_platform.config import StudyConfig, check_lambdas, check_study_variants
 from lejepa_platform.errors import StudyError
 from lejepa_platform.trial import training_indices
 from sweeps.recipes import Recipe
@@ -81,28 +90,37 @@ def check_recipe(recipe: Recipe, data: DataSettings, *, workers: int = 1, micro_
         LejepaError: In one line, the first thing that is wrong.
     """
     check_lambdas(recipe.lambdas)
+    check_study_variants(recipe.shared, recipe.lambdas, recipe.variants, searched=recipe.search != "grid")
     for name in recipe.architectures:
         find_architecture(name)
-    if recipe.shared["batch_size"] < 2 * workers:
-        raise SettingError(
-            f"--batch-size {recipe.shared['batch_size']} gives {workers} workers less than 2 images each"
-        )
-    settings = _pretraining(recipe)
-    for name, lambda_ in product(recipe.architectures, recipe.lambdas):
-        for rate, decay in optimisers(recipe, name):
-            PretrainSettings(
-                architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=max(recipe.seeds),
-                **settings,
-            )  # fmt: skip
-        check_size(name, int(settings["image_size"]))
+    for _, settings, lambdas in recipe.resolved:
+        _check_settings(recipe, settings, lambdas, workers)
+    size = int(recipe.shared["image_size"])
+    for name in recipe.architectures:
+        check_size(name, size)
     for name in recipe.architectures if micro_batch is not None else ():
-        check_micro_batches(Unbuilt(find_architecture(name)).network(int(settings["image_size"])), name)
-    limit = recipe.shared.get("limit_train")
-    if limit is not None and limit < 2:
-        raise SettingError(f"limit-train = {limit} came, at least 2 was wanted")
+        check_micro_batches(Unbuilt(find_architecture(name)).network(size), name)
     check_distinct(recipe.datasets)
     for name in recipe.datasets:
         check_dataset(name, data_root=data.root, labelled=data.labelled)
+
+
+def _check_settings(recipe: Recipe, settings: Mapping[str, Any], lambdas: Sequence[float], workers: int) -> None:
+    """Refuse what is wrong with a variant's settings, whatever the images are."""
+    if settings["batch_size"] < 2 * workers:
+        raise SettingError(f"--batch-size {settings['batch_size']} gives {workers} workers less than 2 images each")
+    for name, lambda_ in product(recipe.architectures, lambdas):
+        for rate, decay in optimisers(recipe, name):
+            PretrainSettings(
+                architecture=name, lambda_=lambda_, learning_rate=rate, weight_decay=decay, seed=max(recipe.seeds),
+                **_pretraining(settings),
+            )  # fmt: skip
+    for name in recipe.architectures:
+        check_registers(name, settings.get("register_tokens", 0))
+    check_objective(settings.get("objective", LEJEPA))
+    limit = settings.get("limit_train")
+    if limit is not None and limit < 2:
+        raise SettingError(f"limit-train = {limit} came, at least 2 was wanted")
 
 
 def resolve(recipe: Recipe, data: DataSettings, *, study: str | None, fetch_weights: bool = True) -> Plan:
@@ -130,8 +148,8 @@ def resolve(recipe: Recipe, data: DataSettings, *, study: str | None, fetch_weig
     fingerprints = {dataset.name: dataset.fingerprint for dataset in images.values()}
     config = study_config(recipe, fingerprints, labelled=data.labelled, name=study or recipe.name)
     config = replace(config, weights=weights)
-    for dataset in images.values():
-        _check_batch(dataset, config)
+    for dataset, (_, settings, _) in product(images.values(), config.resolved):
+        _check_batch(dataset, settings)
     return Plan(
         config=config,
         sources={images[name].name: source for name, source in sources.items()},
@@ -223,12 +241,13 @@ def study_config(recipe: Recipe, fingerprints: Mapping[str, str], *, labelled: b
         lambdas=tuple(sorted(recipe.lambdas)),
         optimisers={name: optimisers(recipe, name) for name in recipe.architectures},
         families={name: find_architecture(name).family for name in recipe.architectures},
-        local_sizes={name: local_size(name, size) for name in recipe.architectures},
+        local_sizes={name: local_size(name, size, recipe.local_size) for name in recipe.architectures},
         seeds=recipe.seeds,
         search=recipe.search,
         trials=0 if recipe.search == "grid" else recipe.trials,
         labelled=labelled,
         shared=recipe.shared,
+        variants=recipe.variants,
     )
 
 
@@ -240,9 +259,9 @@ def optimisers(recipe: Recipe, architecture: str) -> tuple[tuple[float, float], 
     return tuple(product(rates, decays))
 
 
-def _pretraining(recipe: Recipe) -> dict[str, Any]:
-    """What all trials share of `PretrainSettings`."""
-    return {name: value for name, value in recipe.shared.items() if name != "limit_train"}
+def _pretraining(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `PretrainSettings` among the settings of trials."""
+    return {name: value for name, value in settings.items() if name != "limit_train"}
 
 
 def _weights(recipe: Recipe) -> dict[str, str]:
@@ -261,19 +280,19 @@ def _check_builds(recipe: Recipe, weights: Mapping[str, str], *, fetch: bool) ->
                 lambda_=0.5,
                 learning_rate=1.0,
                 weight_decay=0.0,
-                local_size=local_size(name, int(recipe.shared["image_size"])),
+                local_size=local_size(name, int(recipe.shared["image_size"]), recipe.local_size),
                 weights_revision=weights.get(name, ""),
-                **(_pretraining(recipe) | ({} if fetch else {"pretrained": False})),
+                **(_pretraining(recipe.shared) | ({} if fetch else {"pretrained": False})),
             )
             build_encoder(settings)
 
 
-def _check_batch(dataset: ImageDataset, config: StudyConfig) -> None:
-    train = training_indices(dataset, config.shared.get("limit_train"))
+def _check_batch(dataset: ImageDataset, settings: Mapping[str, Any]) -> None:
+    train = training_indices(dataset, settings.get("limit_train"))
     images = len(train)
     if dataset.labels is not None and len(np.unique(dataset.labels[train])) < 2:
         raise SettingError(f"--limit-train {images} leaves one class of {dataset.name}; raise it")
-    batch = int(config.shared["batch_size"])
+    batch = int(settings["batch_size"])
     if batch > images:
         raise SettingError(
             f"--batch-size {batch} is larger than the {images} training images of {dataset.name}; lower it to at most "
@@ -285,7 +304,7 @@ def _view_notes(config: StudyConfig) -> list[str]:
     """Which architectures get local views of the global size, where smaller ones were asked for."""
     size = config.shared["image_size"]
     names = [name for name in config.architectures if config.local_sizes[name] == size]
-    if not names or config.shared.get("views_local") == 0:
+    if not names or all(settings.get("views_local") == 0 for _, settings, _ in config.resolved):
         return []
     return [
         f"local views are as large as global ones, {size} px, for architectures that take no smaller ones beside them: "

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lejepa_platform.config import Search
+from lejepa_platform.config import Search, Variant
+from lejepa_platform.variants import Resolved, resolved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +29,16 @@ class Recipe:
     trials: int = 20
     """λ values per cell, for a search."""
     shared: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `TrialConfig` that all trials share."""
+    """Fields of `TrialConfig` that all trials share, unless their variant has other values."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """Name -> what sets some trials apart from others; empty if nothing does."""
+    local_size: int | None = None
+    """Side of local views, in pixels, where an architecture takes it; None = half that of global ones."""
+
+    @property
+    def resolved(self) -> list[Resolved]:
+        """Its variants, each with all its settings; one without a name where there is none."""
+        return resolved(self.shared, self.lambdas, self.variants)
 
 
 def quick() -> Recipe:

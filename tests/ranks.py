@@ -121,7 +121,14 @@ def sigreg_bits() -> dict[str, torch.Tensor]:
 
 
 def pretrain_case(
-    rank: int, world: int, architecture: str, precision: "Precision", batch: str, micro_batch: str = ""
+    rank: int,
+    world: int,
+    architecture: str,
+    precision: "Precision",
+    batch: str,
+    micro_batch: str = "",
+    predictor_depth: str = "0",
+    weight_average: str = "0",
 ) -> dict[str, Any]:
     """Losses of each step, shares of each epoch and the gradients of the last step, of a short real pretraining.
 
@@ -142,6 +149,7 @@ def pretrain_case(
         architecture=architecture, lambda_=0.05, learning_rate=1e-3, weight_decay=1e-2, precision=precision,
         epochs=1 if batch == "all" else 2, batch_size=len(train) if batch == "all" else int(batch), image_size=32,
         local_size=32, views_global=2, views_local=0, projector_hidden=32, projector_dim=8, slices=32,
+        predictor_depth=int(predictor_depth), weight_average=float(weight_average),
     )  # fmt: skip
     encoder = build_encoder(settings)
     parts = int(micro_batch) if micro_batch else None
@@ -152,10 +160,11 @@ def pretrain_case(
     if rank == 0:
         # The other ranks are done: an evaluation must not wait for them.
         evaluate(encoder, data, image_size=32, train=train)
-    gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None])
+    gradients = torch.cat([p.grad.flatten() for p in encoder.parameters() if p.grad is not None] or [torch.zeros(1)])
     buffers = torch.cat([b.double().flatten() for b in encoder.buffers()] or [torch.zeros(1)])
+    weights = torch.cat([p.detach().flatten() for p in encoder.parameters()])
     return {"losses": torch.tensor(losses, dtype=torch.float64), "gradients": gradients, "buffers": buffers,
-            "shares": shares, "online": online}  # fmt: skip
+            "weights": weights, "shares": shares, "online": online}  # fmt: skip
 
 
 def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:
@@ -210,6 +219,27 @@ def normality_case(rank: int, world: int, counts: str, dtype: str) -> dict[str, 
         gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         found[name] = {"value": value.detach(), "gradient": gradients}
     return found
+
+
+def comparators_case(rank: int, world: int, counts: str, objective: str) -> dict[str, torch.Tensor]:
+    """Terms of a comparator and its gradient in a linear encoder, averaged over unequal ranks."""
+    from torch import nn
+    from torch.nn.parallel import DistributedDataParallel
+
+    from lejepa_core.comparators import PairwiseLoss
+
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    sizes = [int(n) for n in counts.split(",")]
+    x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mine = torch.split(x, sizes, dim=1)[rank] if world > 1 else x
+    torch.manual_seed(1)
+    model: nn.Module = nn.Linear(6, 4).to(x.dtype)
+    trained = DistributedDataParallel(model) if world > 1 else model
+    terms = PairwiseLoss(objective, 0.3)(trained(mine), views_global=2, step=0)  # type: ignore[arg-type]
+    terms.total.backward()
+    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+    return {"terms": torch.stack(terms).detach(), "gradient": torch.cat(gradients)}
 
 
 def normality_refusals_case(rank: int, world: int, counts: str) -> list[str]:
@@ -284,6 +314,7 @@ def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, fl
 
 
 CASES: dict[str, Callable[..., Any]] = {
+    "comparators": comparators_case,
     "floors": floors_case,
     "sigreg": sigreg_case,
     "compiled": compiled_case,

@@ -1,6 +1,6 @@
 """Test accuracy against λ: one panel per data set, one line per architecture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -69,13 +69,16 @@ class AccuracyPanel:
     """Range of accuracies, the same in all panels of a data set."""
 
 
-def accuracy_data(trials: pd.DataFrame, searched: bool = False) -> tuple[AccuracyPanel, ...]:
+def accuracy_data(
+    trials: pd.DataFrame, searched: bool = False, order: Sequence[str] | None = None
+) -> tuple[AccuracyPanel, ...]:
     """What to draw.
 
     Args:
         trials: `Results.trials`.
         searched: Whether λ was sampled adaptively: then there are points only, since means over
             what a search happened to try are no estimates.
+        order: Names of all lines, in the order of their colours; None = of the architectures, by name.
 
     Returns:
         Panels by data set; none for data sets without accuracies.
@@ -84,13 +87,13 @@ def accuracy_data(trials: pd.DataFrame, searched: bool = False) -> tuple[Accurac
     scored = scored[scored["dataset"].isin(labelled(scored))]
     points = scored if searched else at_best_settings(scored)
     means = {} if searched or points.empty else _means(points)
-    order = {name: i for i, name in enumerate(sorted(scored["architecture"].unique()))}
+    places = {name: i for i, name in enumerate(order or sorted(scored["architecture"].unique()))}
     panels = []
     for dataset, part in points.groupby("dataset"):
         by_family = part["architecture"].nunique() > CROWDED and part["family"].nunique() > 1
         for family, some in part.groupby("family") if by_family else [("", part)]:
             title = f"{dataset} · {family}" if by_family else str(dataset)
-            panels.append(_panel(title, some, part, order, means))
+            panels.append(_panel(title, some, part, places, means))
     return tuple(panels)
 
 
@@ -110,7 +113,10 @@ def _panel(
     return AccuracyPanel(
         title=title,
         dataset=dataset,
-        lines=tuple(_line(str(name), cell, order, means) for name, cell in some.groupby("architecture")),
+        lines=tuple(
+            _line(str(name), cell, order, means)
+            for name, cell in sorted(some.groupby("architecture"), key=lambda group: order[str(group[0])])
+        ),
         lambdas=tuple(sorted(float(value) for value in some["lambda"].unique())),
         chance=float(chance.iloc[0]) if len(chance) else None,
         span=(low - margin, high + margin),
@@ -150,8 +156,14 @@ def _means(points: pd.DataFrame) -> dict[tuple[str, str], tuple[Mean, ...]]:
     return {cell: tuple(means) for cell, means in found.items()}
 
 
-def draw_accuracy(panel: AccuracyPanel, floor: FloorWords) -> go.Figure:
-    """Draw one panel; the page lays panels side by side or below each other."""
+def draw_accuracy(panel: AccuracyPanel, floor: FloorWords, what: str = "architecture") -> go.Figure:
+    """Draw one panel; the page lays panels side by side or below each other.
+
+    Args:
+        panel: From `accuracy_data`.
+        floor: What to call the backbone before training.
+        what: A line stands for, in the CSV file.
+    """
     axis = style.lambda_axis(panel.lambdas)
     figure = style.base_figure(370, title=style.titled(panel.title), xaxis=style.lambda_layout(axis))
     figure.update_yaxes(
@@ -170,7 +182,7 @@ def draw_accuracy(panel: AccuracyPanel, floor: FloorWords) -> go.Figure:
         _draw_line(figure, line, axis, shift, floor.label)
     return style.with_table(
         figure,
-        ("architecture", "data set", "lambda", "seed", "test top-1", "outcome", "trial"),
+        (what, "data set", "lambda", "seed", "test top-1", "outcome", "trial"),
         [
             (line.architecture, panel.dataset, point.lam, point.seed, point.value, point.outcome, point.key)
             for line in panel.lines

@@ -113,8 +113,8 @@ def _dot(
     )
 
 
-def draw_dots(panel: DotPanel, floor: FloorWords) -> go.Figure:
-    """Draw one data set."""
+def draw_dots(panel: DotPanel, floor: FloorWords, what: str = "architecture") -> go.Figure:
+    """Draw one data set; `what` a dot stands for, in the CSV file."""
     rows = list(range(len(panel.dots)))
     figure = style.base_figure(90 + ROW * len(rows), title=style.titled(panel.title))
     if panel.chance is not None:
@@ -149,7 +149,7 @@ def draw_dots(panel: DotPanel, floor: FloorWords) -> go.Figure:
         range=[len(rows) - 0.5, -0.5], showgrid=False, zeroline=False, automargin=True, ticks="",
     )  # fmt: skip
     table = [(dot.architecture, panel.title, dot.lam, dot.mean, dot.low, dot.high) for dot in panel.dots]
-    return style.with_table(figure, ("architecture", "data set", "lambda", "test top-1", "low", "high"), table)
+    return style.with_table(figure, (what, "data set", "lambda", "test top-1", "low", "high"), table)
 
 
 def _draw_seeds(figure: go.Figure, panel: DotPanel) -> None:

@@ -13,7 +13,7 @@ ROW_HEIGHT = 26
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedRow:
-    """One cell."""
+    """One cell, or whatever else pairs are grouped by."""
 
     name: str
     points: tuple[float, ...]
@@ -38,8 +38,8 @@ def paired_data(pairs: pd.DataFrame) -> tuple[PairedRow, ...]:
     return tuple(rows)
 
 
-def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str) -> go.Figure:
-    """Draw them, the first cell on top."""
+def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str, what: str = "cell") -> go.Figure:
+    """Draw them, the first row on top; `what` a row stands for, in the CSV file."""
     title = style.titled(f"{second} less {first}")
     figure = style.base_figure(90 + ROW_HEIGHT * max(len(rows), 2), title=title)
     names = [style.safe(row.name) for row in rows]
@@ -67,4 +67,4 @@ def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str) -> go.Figu
     figure.update_xaxes(zeroline=False, title={"text": "difference in test top-1, points", "standoff": 6})
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
     table = [(row.name, *one) for row in rows for one in zip(row.labels, row.points, strict=True)]
-    return style.with_table(figure, ("cell", "trial", "points"), table)
+    return style.with_table(figure, (what, "trial", "points"), table)

@@ -48,7 +48,9 @@ def page(arguments: Arguments) -> None:
 def _live(place: Place, study: str, refresh: float) -> None:
     try:
         # A little less than the interval, since whoever comes a moment early wants a new reading too.
-        reading = latest(place, study).get(0.8 * refresh)
+        variants = latest(place, study).variants(0.8 * refresh)
+        variant = st.selectbox("Variant", variants) if len(variants) > 1 else variants[0]
+        reading = latest(place, study).get(0.8 * refresh, variant)
     except LejepaError as error:
         st.error(str(error))
         return

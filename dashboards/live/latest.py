@@ -1,7 +1,7 @@
 """The last reading of a study: read anew when it is old, summed up anew only if it changed."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 
@@ -17,7 +17,7 @@ _READING = Lock()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """A study as it stood at a time."""
+    """A study, or one of its variants, as it stood at a time."""
 
     results: Results
     summary: Json
@@ -48,31 +48,52 @@ class Reading:
 
 
 class Latest:
-    """The last reading of one study."""
+    """The last reading of one study, and of its variants those that were asked for."""
 
     def __init__(self, place: Place, study: str) -> None:
         """Nothing is read yet."""
         self._place, self._study = place, study
-        self._reading: Reading | None = None
+        self._results: Results | None = None
+        self._at = datetime.now().astimezone()
         self._read = 0.0
+        self._readings: dict[str, Reading] = {}
 
-    def get(self, seconds: float) -> Reading:
-        """A reading at most so old.
+    def variants(self, seconds: float) -> tuple[str, ...]:
+        """Names of its variants, in order, by a reading at most so old; the empty one alone if it has none.
 
         Raises:
             LejepaError: If the study cannot be read now.
         """
         with _READING:
-            if self._reading is None or time.monotonic() - self._read >= seconds:
-                self._reading = self._again(self._place.read(self._study))
-                self._read = time.monotonic()
-            return self._reading
+            return self._whole(seconds).variants
 
-    def _again(self, results: Results) -> Reading:
-        last, now = self._reading, datetime.now().astimezone()
-        if last is not None and _same(last.results, results):
-            return Reading(results=last.results, summary=last.summary, at=now)
-        return Reading(results=results, summary=summarise(results, find(results, rough=True)), at=now)
+    def get(self, seconds: float, variant: str | None = None) -> Reading:
+        """A reading at most so old.
+
+        Args:
+            seconds: Most since it was made.
+            variant: Of the study; None = its first.
+
+        Raises:
+            LejepaError: If the study cannot be read now, or has no such variant.
+        """
+        with _READING:
+            whole = self._whole(seconds)
+            name = whole.variants[0] if variant is None else variant
+            held = self._readings.get(name)
+            if held is None:
+                own = whole.only(name)
+                held = Reading(results=own, summary=summarise(own, find(own, rough=True)), at=self._at)
+            self._readings[name] = replace(held, at=self._at)
+            return self._readings[name]
+
+    def _whole(self, seconds: float) -> Results:
+        if self._results is None or time.monotonic() - self._read >= seconds:
+            results = self._place.read(self._study)
+            self._read, self._at = time.monotonic(), datetime.now().astimezone()
+            if self._results is None or not _same(self._results, results):
+                self._results, self._readings = results, {}
+        return self._results
 
 
 def studies(place: Place) -> list[str]:

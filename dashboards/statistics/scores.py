@@ -131,7 +131,7 @@ def t_interval(values: Sequence[float], min_n: int = 3) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
 
 
-def pooled_intervals(points: pd.DataFrame, value: str = "test") -> pd.DataFrame:
+def pooled_intervals(points: pd.DataFrame, value: str = "test", apart: Sequence[str] = ()) -> pd.DataFrame:
     """Mean over seeds for each (cell, λ), with t-intervals whose spread is pooled over λ within the cell.
 
     Three seeds say little about their own spread; the λ of one cell lend each other theirs:
@@ -141,12 +141,13 @@ def pooled_intervals(points: pd.DataFrame, value: str = "test") -> pd.DataFrame:
     Args:
         points: Rows of `at_best_settings(score(...))`.
         value: The column to average.
+        apart: Further columns that tell groups of seeds apart, which lend each other their spread as λ do.
 
     Returns:
-        Columns architecture, dataset, lambda, mean, n, diverged (count), df, low, high; the last two are
+        Columns of `apart`, architecture, dataset, lambda, mean, n, diverged (count), df, low, high; the last two are
         missing when df < `MIN_DF` or a seed diverged. Rows with n = 0 have no mean.
     """
-    by = [*CELL, "lambda"]
+    by = [*apart, *CELL, "lambda"]
     values = points.assign(diverged=points["outcome"] == "diverged")
     table = values.groupby(by).agg(
         mean=(value, "mean"), n=(value, "count"), var=(value, "var"), diverged=("diverged", "sum")

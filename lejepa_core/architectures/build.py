@@ -15,7 +15,15 @@ from lejepa_core.errors import SettingError
 _SECONDS = 10  # that the hub may take to say what it has
 
 
-def build_backbone(spec: ArchitectureSpec, size: int, *, pretrained: bool = False, revision: str = "") -> nn.Module:
+def build_backbone(
+    spec: ArchitectureSpec,
+    size: int,
+    *,
+    pretrained: bool = False,
+    revision: str = "",
+    registers: int = 0,
+    embedding: int = 0,
+) -> nn.Module:
     """A network without a head, on torch's default device.
 
     Args:
@@ -23,12 +31,15 @@ def build_backbone(spec: ArchitectureSpec, size: int, *, pretrained: bool = Fals
         size: Side of the images that it is built for, in pixels.
         pretrained: Whether to begin from the weights of the hub rather than from random ones.
         revision: Commit of the hub's repository that these are of; "" for what `weights_revision` says.
+        registers: Register tokens, of what passed `check_registers`; 0 = as many as it has. Neither a class token nor
+            the mean over patches has them in the embedding.
+        embedding: Width of a linear layer at its end, of what begins at random, in place of timm's head; 0 = none.
 
     Raises:
         SettingError: If there are no such weights, or none within reach.
     """
     if not pretrained:
-        return _built(spec, size)
+        return _built(spec, size, embedding, **({spec.registers: registers} if registers else {}))
     repository, filename = _published(spec)
     with _within_reach(spec, repository):
         file = _weights(repository, filename, revision or None)
@@ -57,17 +68,17 @@ def weights_revision(spec: ArchitectureSpec) -> str:
             return str(HfApi().model_info(repository, timeout=_SECONDS).sha)
 
 
-def _built(spec: ArchitectureSpec, size: int, **arguments: Any) -> nn.Module:
+def _built(spec: ArchitectureSpec, size: int, classes: int = 0, **arguments: Any) -> nn.Module:
     if spec.family != "timm":
         options: dict[str, Any] = {**spec.options, **({"img_size": size} if spec.sized else {})}
-        return _without_dropout(timm.create_model(spec.timm_name, num_classes=0, **options, **arguments))
+        return _without_dropout(timm.create_model(spec.timm_name, num_classes=classes, **options, **arguments))
     # timm has no way to ask which of these an entry point takes.
     for options in ({"img_size": size, "dynamic_img_size": True}, {"img_size": size}):
         try:
-            return timm.create_model(spec.timm_name, num_classes=0, **options, **arguments)
+            return timm.create_model(spec.timm_name, num_classes=classes, **options, **arguments)
         except TypeError:
             continue
-    return timm.create_model(spec.timm_name, num_classes=0, **arguments)
+    return timm.create_model(spec.timm_name, num_classes=classes, **arguments)
 
 
 def _without_dropout(network: nn.Module) -> nn.Module:

@@ -1,6 +1,7 @@
 """The architectures that a study can name: what is declared of them joined with what was measured."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from lejepa_core.architectures.families import FAMILIES
@@ -33,6 +34,7 @@ def _spec(name: str, entry: Variant, measured: Measurement) -> ArchitectureSpec:
         group=family.group,
         timm_name=entry.timm_name,
         options={**family.options, **padding, **entry.options},
+        registers=family.registers,
         channels_last=family.channels_last,
         pretrained=not entry.resized and name not in WITHOUT_WEIGHTS,
         same_as=COPIES.get(name, ""),
@@ -82,8 +84,15 @@ def _of_timm(timm_name: str) -> ArchitectureSpec:
         raise UnknownNameError(
             "timm model", timm_name, timm.list_models(), "python -c 'import timm; print(timm.list_models())'"
         )
+    family = FAMILIES.get(timm.models.model_entrypoint(timm_name).__module__.rpartition(".")[2])
     return ArchitectureSpec(
-        family="timm", group="timm", timm_name=timm_name, multi_size=False, min_size=1, pretrained=True
+        family="timm",
+        group="timm",
+        timm_name=timm_name,
+        registers=family.registers if family else "",
+        multi_size=False,
+        min_size=1,
+        pretrained=True,
     )
 
 
@@ -103,13 +112,34 @@ def check_size(name: str, size: int) -> None:
         )
 
 
+def check_registers(name: str, count: int) -> None:
+    """Make sure that an architecture takes register tokens, if any are wanted.
+
+    Raises:
+        SettingError: If it does not.
+    """
+    if count and not find_architecture(name).registers:
+        taking = [other for other, spec in ARCHITECTURES.items() if spec.registers]
+        near = get_close_matches(name, taking, n=3, cutoff=0)
+        raise SettingError(
+            f"--register-tokens {count} came with {name}, which takes none; closest that do: {', '.join(near)}: choose "
+            "among the vision transformers of `lejepa archs`, or leave it out"
+        )
+
+
 def _first(spec: ArchitectureSpec) -> int:
     """The smallest side that it takes."""
     return -(-spec.min_size // spec.multiple) * spec.multiple
 
 
-def local_size(name: str, image_size: int) -> int:
-    """Side of the local views: half the global one, or all of it where the architecture takes no other."""
+def local_size(name: str, image_size: int, wanted: int | None = None) -> int:
+    """Side of the local views: the one wanted, or half the global one, or all of it where nothing else is taken.
+
+    Args:
+        name: Of an architecture.
+        image_size: Side of a global view, in pixels.
+        wanted: Side of a local view; None = half that.
+    """
     spec = find_architecture(name)
-    half = image_size // 2
-    return half if spec.multi_size and spec.takes(half) else image_size
+    side = wanted or image_size // 2
+    return side if spec.multi_size and spec.takes(side) else image_size

@@ -21,6 +21,8 @@ class ArchitectureSpec:
     """Entry point of timm."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the entry point, besides num_classes=0 and img_size."""
+    registers: str = ""
+    """Argument of the entry point for the number of register tokens; "" = it takes none."""
     channels_last: bool = False
     """Whether convolutions run faster on channels-last tensors, as those of plain convolutional networks do."""
     pretrained: bool = False
@@ -83,6 +85,8 @@ class Family:
     """See `ArchitectureSpec.channels_last`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of every entry point: any image size where there is a choice, no dropout, no stochastic depth."""
+    registers: str = ""
+    """See `ArchitectureSpec.registers`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,8 @@ from lejepa_core.evaluation.embedding import look_at
 from lejepa_core.evaluation.labelled import Labelled
 from lejepa_core.evaluation.probes import Labels
 from lejepa_core.evaluation.protocol import Subject
-from lejepa_core.pretrain import parameter_groups, view_settings
+from lejepa_core.learner import parameter_groups
+from lejepa_core.pretrain import view_settings
 from lejepa_core.schedule import warmup_cosine
 from lejepa_core.settings import PretrainSettings
 from lejepa_core.views import make_views

@@ -11,8 +11,9 @@ from lejepa_platform.config import Flat, TrialConfig
 from lejepa_platform.ledger import TrialLedger
 from lejepa_platform.outcomes import MEASURED
 
-Kind = tuple[str, str, bool]
-"""Architecture, data set, and whether the encoder is trained already and only measured."""
+Kind = tuple[str, str, bool, int]
+"""Architecture, data set, whether the encoder is trained already and only measured, and else on how many views of each
+image it is trained: in a study with variants not every trial takes as long as another of its cell."""
 
 
 class Budget:
@@ -48,7 +49,7 @@ class Budget:
         for result in finished:
             self._trained.add(result["key"])
             if result["outcome"] in MEASURED:
-                self._took((result["config"]["architecture"], result["config"]["dataset"], False), result["seconds"])
+                self._took(_kind(result["config"], trained=False), result["seconds"])
         self.exhausted = False
         """Whether a trial was refused."""
 
@@ -60,8 +61,8 @@ class Budget:
     def allows(self, trial: TrialConfig) -> bool:
         """Whether a trial would end in time, and leave the GPUs within their budget.
 
-        Judged by the longest of its cell; while it has none by the longest of all cells, scaled by what is expected of
-        their architectures.
+        Judged by the longest of its cell with as many views; while there is none by the longest of all, scaled by what
+        is expected of their architectures and by their views.
         """
         seconds = self._duration(self._kind(trial))
         self.exhausted = self.exhausted or seconds > self.left or self._gpus_after(seconds) >= self._gpu_limit
@@ -85,7 +86,7 @@ class Budget:
         return self._gpu_used + (under_way + seconds) * self._gpus
 
     def _kind(self, trial: TrialConfig) -> Kind:
-        return *trial.cell, trial.key in self._trained
+        return _kind(trial.flat(), trained=trial.key in self._trained)
 
     def _took(self, kind: Kind, seconds: float) -> None:
         self._longest[kind] = max(self._longest.get(kind, 0.0), seconds)
@@ -95,12 +96,21 @@ class Budget:
         if kind in self._longest:
             return self._longest[kind]
         alike = [(other, took) for other, took in self._longest.items() if other[2] is kind[2]]
-        return max((took * self._ratio(kind[0], other[0]) for other, took in alike), default=0.0)
+        return max((took * self._ratio(kind, other) for other, took in alike), default=0.0)
 
-    def _ratio(self, architecture: str, other: str) -> float:
-        """How much longer than another an architecture is expected to take; a busy machine slows both."""
-        known = architecture in self._expected and other in self._expected
-        return self._expected[architecture] / self._expected[other] if known else 1.0
+    def _ratio(self, kind: Kind, other: Kind) -> float:
+        """How much longer than another a trial is expected to take; a busy machine slows both.
+
+        Not less for fewer views: some of the time has nothing to do with them.
+        """
+        known = kind[0] in self._expected and other[0] in self._expected
+        architectures = self._expected[kind[0]] / self._expected[other[0]] if known else 1.0
+        return architectures * max(1.0, kind[3] / other[3])
+
+
+def _kind(config: Flat, *, trained: bool) -> Kind:
+    views = 1 if trained else config["epochs"] * (config["views_global"] + config["views_local"])
+    return config["architecture"], config["dataset"], trained, views
 
 
 def seconds_taken(trial: TrialLedger) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import entry_points
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,7 @@ from lejepa_platform.merging import Merge
 from lejepa_platform.rerunning import Rerun
 from lejepa_platform.stopping import STOPPED, Stopped, end_now, stoppable
 from lejepa_platform.storage import Storage, study_names
+from lejepa_platform.stored_variants import namer, planned_trials
 from lejepa_platform.submit import Submit
 from lejepa_platform.team import Server
 
@@ -222,10 +224,10 @@ class ConvertLambda:
 
 
 def status(study: StudyLedger) -> dict[str, Any]:
-    """Counts of a study's trials by outcome."""
+    """Counts of a study's trials by outcome; of one with variants also how many of each are done."""
     document = study.read()
-    trials = list(study.trials())
-    outcomes = Counter(result["outcome"] for trial in trials if (result := trial.result()) is not None)
+    results = [result for trial in study.trials() if (result := trial.result()) is not None]
+    outcomes = Counter(result["outcome"] for result in results)
     config = document["config"]
     searched = len(config["architectures"]) * len(config["datasets"]) * config["trials"] * len(config["seeds"])
     total = len(document["planned"]) or searched
@@ -236,7 +238,14 @@ def status(study: StudyLedger) -> dict[str, Any]:
         "done": outcomes.total() - outcomes["stopped"],
         "outcomes": counts,
         "path": str(study.path),
+        **({"variants": _variants(config, results)} if config.get("variants") else {}),
     }
+
+
+def _variants(config: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, str]:
+    name_of, planned = namer(config), planned_trials(config)
+    done = Counter(name_of(result["config"]) for result in results if result["outcome"] != "stopped")
+    return {name: f"{done[name]}/{total}" for name, total in planned.items()}
 
 
 def _convention_row(name: str, spec: Convention) -> dict[str, Any]:
@@ -259,10 +268,11 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> int:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in rows[0] if rows else ():
+    columns = dict.fromkeys(chain.from_iterable(rows))
+    for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_text(row.get(column, "")) for column in rows[0]))
+        table.add_row(*(_text(row.get(column, "")) for column in columns))
     # Piped into a file or a pager, a table needs no terminal's width.
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table if rows else "nothing found")
@@ -271,7 +281,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool) -> int:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{count} {name}" for name, count in value.items())
+        return ", ".join(f"{count} {name}" for name, count in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,90 +1,35 @@
-"""What a study is and what a trial is, as plain data with one canonical form.
+"""What a study is, as plain data with one canonical form."""
 
-A trial's key is a hash of everything that changes its result, and of nothing else: the fingerprint of the
-images but not their path or name, and no worker, GPU, storage or tracking setting. Fields at their default
-are left out, so that a field added later does not rename the trials that exist.
-"""
-
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain, product
 from typing import Any, Literal, Self, TypeVar
 
 from lejepa_core.errors import SettingError
-from lejepa_core.settings import PretrainSettings
+from lejepa_platform.trial_config import METHOD_VERSION, Flat, TrialConfig, differences, plain, tupled
+from lejepa_platform.variants import Resolved, Variant, Variants, check_variants, clashing, joined, resolved
 
-METHOD_VERSION = 4
-"""Raised whenever the same configuration would give another result than before."""
+__all__ = [
+    "METHOD_VERSION",
+    "STREAM_HINT",
+    "Flat",
+    "Search",
+    "StudyConfig",
+    "TrialConfig",
+    "Variant",
+    "check_lambdas",
+    "check_study_variants",
+    "differences",
+    "union",
+]
 
 STREAM_HINT = " (streamed and decoded images have different fingerprints: give the --stream of before)"
 """What an error adds where a data set has other images than before."""
 
 Search = Literal["grid", "tpe", "qmc"]
-Flat = dict[str, Any]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialConfig(PretrainSettings):
-    """One pretraining and its evaluation, fully resolved."""
-
-    dataset: str
-    """Name of the data set; a label, the fingerprint is what identifies the images."""
-    data_fingerprint: str
-    """Hash of the images, their labels and their splits."""
-    family: str = ""
-    """Family of the architecture: the module of timm that holds it; a label."""
-    limit_train: int | None = None
-    """Pretrain and probe on this many training images only, the same for every trial; None = all."""
-
-    @property
-    def key(self) -> str:
-        """The trial's identity: 16 hexadecimal digits."""
-        canonical = {"method_version": METHOD_VERSION, **self._non_defaults()}
-        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @property
-    def cell(self) -> tuple[str, str]:
-        """(architecture, data set)."""
-        return self.architecture, self.dataset
-
-    def flat(self) -> Flat:
-        """As a flat JSON object, with λ under `lambda`."""
-        return {_public(f.name): _plain(getattr(self, f.name)) for f in fields(self)}
-
-    @classmethod
-    def from_flat(cls, flat: Mapping[str, Any]) -> Self:
-        """Rebuild from `flat()`; names that this version does not know are refused."""
-        values = {_private(name): _tuple(value) for name, value in flat.items()}
-        return cls(**values)
-
-    def _non_defaults(self) -> Flat:
-        labels = {"dataset", "family"}
-        return {
-            f.name: _plain(getattr(self, f.name))
-            for f in fields(self)
-            if f.name not in labels and (f.default is MISSING or getattr(self, f.name) != f.default)
-        }
-
-
-def _public(name: str) -> str:
-    return "lambda" if name == "lambda_" else name
-
-
-def _private(name: str) -> str:
-    return "lambda_" if name == "lambda" else name
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +66,9 @@ class StudyConfig:
     weights: Mapping[str, str] = field(default_factory=dict)
     """Architecture -> commit of its weights on the hub, where pretraining continues from these; else empty."""
     shared: Mapping[str, Any] = field(default_factory=dict)
-    """Further fields of `TrialConfig`, the same in every trial."""
+    """Further fields of `TrialConfig`, the same in every trial, unless its variant has another value."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """Name -> what sets some trials apart from others; empty if nothing does. No trial's key depends on a name."""
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis, and a λ that is no trade-off."""
@@ -137,10 +84,16 @@ class StudyConfig:
         if len(set(self.fingerprints.values())) != len(self.fingerprints):
             raise SettingError(f"two data sets hold the same images: {' '.join(self.fingerprints)}")
         check_lambdas(self.lambdas)
+        check_study_variants(self.shared, self.lambdas, self.variants, searched=self.search != "grid")
         if self.search == "tpe" and not self.labelled:
             raise SettingError("--search tpe needs accuracies to go by, and --unlabelled has none; use qmc or grid")
         if self.search != "grid" and (len(self.lambdas) < 2 or self.trials < 1):
             raise SettingError("a search needs two ends of λ and --trials of at least 1")
+
+    @property
+    def resolved(self) -> list[Resolved]:
+        """Its variants, in order, each with all its settings; one without a name where there is none."""
+        return resolved(self.shared, self.lambdas, self.variants)
 
     def cells(self) -> Iterator[tuple[str, str]]:
         """Every (architecture, data set), architectures turning fastest."""
@@ -148,9 +101,16 @@ class StudyConfig:
             yield architecture, dataset
 
     def trial(
-        self, architecture: str, dataset: str, *, lambda_: float, optimiser: tuple[float, float], seed: int
+        self,
+        architecture: str,
+        dataset: str,
+        *,
+        lambda_: float,
+        optimiser: tuple[float, float],
+        seed: int,
+        settings: Mapping[str, Any] | None = None,
     ) -> TrialConfig:
-        """One trial of this study."""
+        """One trial of this study; `settings` are those of its variant, None = what all share."""
         return TrialConfig(
             architecture=architecture,
             family=self.families[architecture],
@@ -162,17 +122,18 @@ class StudyConfig:
             seed=seed,
             local_size=self.local_sizes[architecture],
             weights_revision=self.weights.get(architecture, ""),
-            **self.shared,
+            **(self.shared if settings is None else settings),
         )
 
     def grid(self) -> list[TrialConfig]:
-        """Every trial of a grid study once; λ turns fastest, so that a cell fills up evenly."""
+        """Every trial of a grid study once; λ turns fastest and seeds slowest, so that cells fill up evenly."""
         return [
-            self.trial(architecture, dataset, lambda_=lambda_, optimiser=optimiser, seed=seed)
+            self.trial(architecture, dataset, lambda_=lambda_, optimiser=optimiser, seed=seed, settings=settings)
             for seed in self.seeds
+            for _, settings, lambdas in self.resolved
             for architecture, dataset in self.cells()
             for optimiser in self.optimisers[architecture]
-            for lambda_ in self.lambdas
+            for lambda_ in lambdas
         ]
 
     def extended(self, other: Self) -> Self:
@@ -204,12 +165,14 @@ class StudyConfig:
             weights={**self.weights, **other.weights},
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
+            variants=joined(self.variants, other.variants, self.shared),
         ).evaluated_on(self.evaluate_on)
 
     def conflicts(self, other: Self) -> list[str]:
         """In what two studies differ besides their axes and what their encoders are measured by."""
         different = differences(self.shared, other.shared)
         different += [k for k in ("search", "labelled") if getattr(self, k) != getattr(other, k)]
+        different += [f"settings of variant {name}" for name in clashing(self.variants, other.variants)]
         different += [f"images of {name}" for name in self.other_images(other)]
         return different + [f"weights of {name}" for name in self.other_weights(other)]
 
@@ -239,36 +202,56 @@ class StudyConfig:
     def from_flat(cls, flat: Mapping[str, Any]) -> Self:
         """Rebuild from `flat()`."""
         names = {f.name for f in fields(cls)} - {"shared"}
-        later = {"evaluate_on": {}, "protocols": [], "weights": {}, **flat}
-        own = {name: _tuple(later[name]) for name in names}
+        later = {"evaluate_on": {}, "protocols": [], "weights": {}, "variants": {}, **flat}
+        own = {name: tupled(later[name]) for name in names}
+        own["variants"] = {name: Variant.from_flat(variant) for name, variant in later["variants"].items()}
         own["optimisers"] = {a: tuple(tuple(pair) for pair in pairs) for a, pairs in flat["optimisers"].items()}
-        shared = {name: _tuple(value) for name, value in flat.items() if name not in names}
+        shared = {name: tupled(value) for name, value in flat.items() if name not in names}
         return cls(**own, shared=shared)
 
     def flat(self) -> Flat:
         """As a JSON object."""
-        own = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
-        for name in ("evaluate_on", "protocols", "weights"):
+        own = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "shared"}
+        own["variants"] = {name: variant.flat() for name, variant in self.variants.items()}
+        for name in ("evaluate_on", "protocols", "weights", "variants"):
             if not own[name]:
                 # As it was before there was such a field, so that older studies stay what they are.
                 del own[name]
         return json.loads(json.dumps({**own, **self.shared}))
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """Names that have different values in two sets of settings, a trial's default where one of them has none.
-
-    Families are labels, and make no difference.
-    """
-    defaults = {_public(f.name): _plain(f.default) for f in fields(TrialConfig) if f.default is not MISSING}
-    first, second = defaults | dict(first), defaults | dict(second)
-    names = (first.keys() | second.keys()) - {"families"}
-    return sorted(name for name in names if _plain(first.get(name)) != _plain(second.get(name)))
-
-
 def union(*sequences: Sequence[T]) -> tuple[T, ...]:
     """The values of all, each once, in the order in which they come."""
     return tuple(dict.fromkeys(chain.from_iterable(sequences)))
+
+
+def check_study_variants(
+    shared: Mapping[str, Any], lambdas: tuple[float, ...], variants: Variants, *, searched: bool
+) -> None:
+    """Refuse variants that no study could have.
+
+    Args:
+        shared: What all trials share unless their variant says otherwise.
+        lambdas: The study's.
+        variants: Its variants.
+        searched: Whether its λ is searched.
+
+    Raises:
+        SettingError: If two hold the same trials, or their λ trade nothing off, or are searched.
+    """
+    if variants and searched:
+        raise SettingError(
+            "variants came with a search, which looks for one λ in each cell; use --search grid, or make a study of "
+            "each variant"
+        )
+    for name, variant in variants.items():
+        if not name or not name.isprintable():
+            raise SettingError(f"a variant {name!r} came, a name of printable letters was wanted")
+        own = variant.lambdas or lambdas
+        if len(set(own)) != len(own):
+            raise SettingError(f"variant {name!r} holds a value of λ twice: {' '.join(map(str, own))}")
+        check_lambdas(own)
+    check_variants(resolved(shared, lambdas, variants))
 
 
 def check_lambdas(lambdas: Sequence[float]) -> None:

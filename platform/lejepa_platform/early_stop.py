@@ -105,7 +105,7 @@ class Stopper:
 
     def _rung(self, epoch: int) -> Rung:
         study = self._task.ledger.path.parents[1]
-        return Rung.of(study, self._task.scheduler_metric, self._config, epoch)
+        return Rung.of(study, self._task.scheduler_metric, self._config, epoch, self._task.variant)
 
     def _at_rung(self, epoch: int, score: float) -> Stop:
         what = f"{_MEASURES[self._task.scheduler_metric]} at {score:.3g}"

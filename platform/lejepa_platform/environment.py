@@ -14,6 +14,7 @@ import torch
 from lejepa_core.datasets import ImageDataset
 from lejepa_core.distributed import world_size
 from lejepa_core.encoder import Encoder
+from lejepa_core.methods import LEJEPA
 from lejepa_core.regularizers import build_regularizer
 from lejepa_core.sigreg import SIGReg
 from lejepa_platform.config import Flat, TrialConfig
@@ -30,7 +31,7 @@ _ROOT = Path(__file__).parents[2]
 def environment(task: TrialTask, config: TrialConfig, encoder: Encoder, data: ImageDataset) -> Flat:
     """Everything besides the configuration that may change a result, and what the encoder expects of its images."""
     return {
-        "versions": dict(_versions()),
+        "versions": _versions() | ({} if config.objective == LEJEPA else {"lightly": version("lightly")}),
         "code": dict(code()),
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -110,5 +111,7 @@ def _processor() -> str:
 
 
 def _kernels(config: TrialConfig, encoder: Encoder) -> str:
+    if config.objective != LEJEPA:
+        return "eager"
     regulariser = build_regularizer(config)
     return regulariser.kernel_for(next(encoder.parameters())) if isinstance(regulariser, SIGReg) else "eager"

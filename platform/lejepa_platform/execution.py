@@ -53,7 +53,8 @@ class Execution:
     max_gpu_seconds: float | None = None
     """GPU-seconds that the study may take, those that its finished trials took included."""
     scheduler: Scheduler = "none"
-    """Stops trials that fall behind others of their cell, or none. Without one, trials that it stopped go on."""
+    """Stops trials that fall behind others of their cell and variant, or none. Without one, those that it stopped go
+    on."""
     scheduler_metric: SchedulerMetric = "label_free"
     """What it compares them by: view retrieval on held-out images, or the probe that learns along."""
     expected_seconds: Mapping[str, float] = field(default_factory=dict)

@@ -110,7 +110,7 @@ def _union(first: StudyConfig, second: StudyConfig) -> StudyConfig:
     if different := first.conflicts(second):
         raise StudyError(
             f"studies {first.name!r} and {second.name!r} have other {', '.join(different)}; studies can be merged "
-            "that differ in their axes alone: architectures, data sets, λ, optimisers, seeds"
+            "that differ in their axes alone: architectures, data sets, λ, optimisers, seeds, variants"
         )
     try:
         return first.extended(second)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lejepa_core.architectures import find_architecture
 from lejepa_core.datasets import DATASETS
-from lejepa_core.settings import SIGREG, regularizer_label
+from lejepa_core.methods import LEJEPA, label_of, method_of, objective_form
 from lejepa_platform.config import Flat
 
 _ACCURACIES = ("val/linear_top1", "test/linear_top1", "val/knn_top1", "test/knn_top1")
@@ -24,12 +24,12 @@ def model_card(
         environment: The contents of `environment.json`.
     """
     config = result["config"]
-    term = regularizer_label(config.get("regularizer", SIGREG))
+    method = method_of(config)
+    paper = f"[arXiv {method.arxiv}](https://arxiv.org/abs/{method.arxiv})"
     lines = [
         "---", "library_name: timm", "pipeline_tag: image-feature-extraction", "tags:", "- timm", "- lejepa", "---",
-        f"# {config['architecture']} pretrained on {config['dataset']} with LeJEPA, λ = {config['lambda']:g}", "",
-        f"Without labels, with the loss (1 - λ)·prediction + λ·{term} ([arXiv 2511.08544]"
-        "(https://arxiv.org/abs/2511.08544)).", "",
+        f"# {config['architecture']} pretrained on {config['dataset']} with {method.title}, λ = {config['lambda']:g}",
+        "", f"Without labels, with the loss {_loss(config)} ({paper}).", "",
         "```python", "import timm", "",
         'encoder = timm.create_model("local-dir:PATH_OF_THIS_FOLDER", pretrained=True).eval()',
         "transform = timm.data.create_transform(**timm.data.resolve_model_data_config(encoder))", "```", "",
@@ -41,6 +41,12 @@ def model_card(
         "| setting | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in config.items()), "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _loss(config: Flat) -> str:
+    if config.get("objective", LEJEPA) == LEJEPA:
+        return f"(1 - λ)·prediction + λ·{label_of(config)}"
+    return f"`{objective_form(config)}`"
 
 
 def _images(preprocessing: Mapping[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,22 +17,32 @@ from lejepa_platform.ledger import FAILURES
 
 RECENT = 8
 """Results shown below the counts."""
+_COLUMNS = ("architecture", "data set", "λ", "seed", "outcome", "val", "test", "seconds")
 _COLOURS = {"ok": "green", "collapsed": "yellow", "diverged": "yellow", "stopped": "yellow"}
 
 
 class Progress:
     """Counts a study's trials and shows how far it is."""
 
-    def __init__(self, study: str, *, total: int, finished: list[Flat], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        study: str,
+        *,
+        total: int,
+        finished: list[Flat],
+        variant_of: Callable[[Mapping[str, Any]], str] | None = None,
+        console: Console | None = None,
+    ) -> None:
         """Begin with what an earlier run had finished.
 
         Args:
             study: The study's name.
             total: Trials of the whole study.
             finished: Contents of the result.json files that exist.
+            variant_of: From a trial's settings to its variant; None for a study without variants.
             console: Where to show it; standard error if None: standard output is for results.
         """
-        self._study, self._total = study, total
+        self._study, self._total, self._variant_of = study, total, variant_of
         self._console = console or Console(stderr=True)
         self._outcomes = Counter(result["outcome"] for result in finished)
         self._before = len(finished)
@@ -64,8 +75,8 @@ class Progress:
         self._outcomes[result["outcome"]] += 1
         self._recent.append(result)
         if self._live is None:
-            self._console.print(f"[{self._done}/{self._total}] {describe(result)}  ETA {self.eta()}", markup=False,
-                                soft_wrap=True)  # fmt: skip
+            line = " / ".join([*self._variant(result["config"]), describe(result)])
+            self._console.print(f"[{self._done}/{self._total}] {line}  ETA {self.eta()}", markup=False, soft_wrap=True)
 
     @property
     def _done(self) -> int:
@@ -92,19 +103,24 @@ class Progress:
             f"ETA {self.eta()}",
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in ("architecture", "data set", "λ", "seed", "outcome", "val", "test", "seconds"):
+        for column in (*(["variant"] if self._variant_of else []), *_COLUMNS):
             table.add_column(column, justify="right" if column in ("λ", "seed", "val", "test", "seconds") else "left")
         for result in self._recent:
             table.add_row(
+                *self._variant(result["config"]),
                 *_cells(result),
                 style=_COLOURS.get(result["outcome"], "red") if result["outcome"] != "ok" else "",
             )
         for config in self._running.values():
-            table.add_row(*_labels(config), "running …", style="dim")
+            table.add_row(*self._variant(config), *_labels(config), "running …", style="dim")
         # A bar of its own ends without a new line.
         bar = Table.grid()
         bar.add_row(ProgressBar(total=max(1, self._total), completed=self._done, width=80))
         return Group(counts, bar, table)
+
+    def _variant(self, config: Flat) -> tuple[str, ...]:
+        """The name of a trial's variant, none in a study without."""
+        return (self._variant_of(config),) if self._variant_of else ()
 
 
 def describe(result: Flat) -> str:

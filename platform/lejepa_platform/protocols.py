@@ -24,6 +24,7 @@ from lejepa_platform.trial import device_of, load_trial_data, training_indices
 
 OF_PRETRAINING_ALONE: Final = (
     "lambda", "regularizer", "slices", "sampler", "knots", "t_max", "learning_rate", "weight_decay", "warmup",
+    "objective", "predictor_depth", "weight_average",
     "projector_hidden", "projector_depth", "projector_dim", "pretrained", "weights_revision",
     "views_global", "views_local", "local_size", "local_scale",
 )  # fmt: skip
@@ -107,6 +108,9 @@ def _shared(task: TrialTask, config: TrialConfig, name: str) -> tuple[Mapping[st
 def _shared_key(config: TrialConfig) -> str:
     """Identity of an untrained backbone, its images and their global views, and how long it is trained."""
     settings = {name: value for name, value in config.flat().items() if name not in OF_PRETRAINING_ALONE}
+    if not config.register_tokens:
+        # As it was before there was such a setting.
+        del settings["register_tokens"]
     text = json.dumps({"method_version": METHOD_VERSION, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

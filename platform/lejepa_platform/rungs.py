@@ -3,8 +3,8 @@
 STUDY/rungs/METRIC/CELL/EPOCH/KEY.json   score of a trial at a rung, and whether it was stopped there
 
 A trial decides about itself, whatever executor and node it runs on, and a decision that was made is kept: neither a
-restart nor later trials change it. Trials of other cells are no competitors. Nothing but small files that one trial
-writes whole and others read: no lock, and no state in any process.
+restart nor later trials change it. Trials of other cells or variants are no competitors. Nothing but small files that
+one trial writes whole and others read: no lock, and no state in any process.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ class Rung:
     epoch: int
 
     @classmethod
-    def of(cls, study: Location, metric: SchedulerMetric, config: TrialConfig, epoch: int) -> "Rung":
-        """The rung that a trial comes to after an epoch."""
-        identity = f"{config.architecture} {config.data_fingerprint}"
+    def of(cls, study: Location, metric: SchedulerMetric, config: TrialConfig, epoch: int, variant: str = "") -> "Rung":
+        """The rung that a trial, of a variant of the study if it has some, comes to after an epoch."""
+        identity = f"{config.architecture} {config.data_fingerprint} {variant}".rstrip()
         cell = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return cls(study / "rungs" / metric / cell / str(epoch), epoch)
 

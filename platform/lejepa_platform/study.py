@@ -21,6 +21,7 @@ from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
 from lejepa_platform.search import StudySearcher, make_planner
 from lejepa_platform.storage import Location
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking import Tracker, artifacts_of
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
@@ -112,7 +113,8 @@ def run_study(
                 tracker.touch(trial.key)
             finished = [result for trial in _complete(config, ledger) if (result := trial.result()) is not None]
             if not planner.exhausted or planner.total > len(finished):
-                with Progress(ledger.name, total=planner.total, finished=finished) as progress:
+                variant_of = namer(config.flat()) if config.variants else None
+                with Progress(ledger.name, total=planner.total, finished=finished, variant_of=variant_of) as progress:
                     _drive(config, ledger, execution, planner, tracker, progress, budget)
                 _require_complete(config, ledger, planner, planned if train else [], budget)
         except KeyboardInterrupt:

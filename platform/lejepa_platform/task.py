@@ -43,8 +43,10 @@ class TrialTask:
     """Images that the backbone of this process sees at a time; None = its whole share of the batch. See `pretrain`."""
     checkpoint_seconds: float = 5.0
     """Least time between checkpoints."""
+    variant: str = ""
+    """Name of the variant of the study that the trial belongs to; no result depends on it."""
     scheduler: Scheduler = "none"
-    """What stops trials that fall behind others of their cell."""
+    """What stops trials that fall behind others of their cell and variant."""
     scheduler_metric: SchedulerMetric = "label_free"
     """What it compares them by."""
     stop_collapsed: bool = False

@@ -21,6 +21,7 @@ from lejepa_core.encoder import Encoder, build_encoder, distinct_weights
 from lejepa_core.errors import DataError
 from lejepa_core.evaluation.evaluate import Evaluation, evaluate
 from lejepa_core.evaluation.probes import chance
+from lejepa_core.methods import LEJEPA
 from lejepa_core.pretrain import DivergedError, loss_metrics, pretrain
 from lejepa_core.random import derive_seed
 from lejepa_platform.checkpoint import Checkpoints, load_checkpoint
@@ -208,7 +209,9 @@ def floor_key(config: TrialConfig) -> str:
     """Identity of the untrained backbone of a trial and of the images that it is probed on."""
     parts = (METHOD_VERSION, config.architecture, config.data_fingerprint, config.seed, config.image_size,
              config.local_size, config.limit_train, config.precision,
-             *(["pretrained", config.weights_revision] if config.pretrained else []))  # fmt: skip
+             *(["pretrained", config.weights_revision] if config.pretrained else []),
+             *(["registers", config.register_tokens] if config.register_tokens else []),
+             *(["embedding", config.embedding_dim] if config.embedding_dim else []))  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -217,14 +220,15 @@ def objective_figures(config: TrialConfig) -> Metrics:
 
     Returns:
         Samples N of the global batch, dims D, views V, knots K, slices M, and ranks W of the present process group.
-        Knots are of no consequence to a regularizer other than epps-pulley, nor slices to one that is not sliced.
+        Knots are of no consequence to a regularizer other than epps-pulley, nor slices to one that is not sliced;
+        objectives other than LeJEPA's have neither.
     """
+    sigreg = {"objective/knots": config.knots, "objective/slices": config.slices}
     return {
         "objective/samples": config.batch_size,
         "objective/dims": config.projector_dim,
         "objective/views": config.views_global + config.views_local,
-        "objective/knots": config.knots,
-        "objective/slices": config.slices,
+        **(sigreg if config.objective == LEJEPA else {}),
         "objective/ranks": world_size(),
     }
 

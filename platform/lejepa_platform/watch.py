@@ -9,6 +9,7 @@ from lejepa_platform.executors import record_failure
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.progress import Progress
 from lejepa_platform.protocols import wanted_of
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking import Tracker
 
@@ -25,6 +26,7 @@ class Watch:
         self._config, self._ledger, self._execution = config, ledger, execution
         self._tracker, self._progress = tracker, progress
         self._wanted = wanted_of(config)
+        self._variant_of = namer(config.flat())
         self._tasks: dict[str, TrialTask] = {}
 
     def begin(self, config: TrialConfig) -> str:
@@ -46,6 +48,7 @@ class Watch:
             gpus=execution.gpus,
             micro_batch=execution.micro_batch,
             checkpoint_seconds=execution.checkpoint_seconds,
+            variant=self._variant_of(config.flat()),
             scheduler=execution.scheduler,
             scheduler_metric=execution.scheduler_metric,
             # In a grid the window of λ must not depend on a detector of collapse.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from trackers import finish, make_store, rows, trial
+from trackers import add_trial, finish, make_store, make_study, rows, trial
 
 from dashboards.remote import read_remote
 from dashboards.report import main, run_pages, write_report
@@ -79,6 +79,31 @@ def test_ledger_and_tracker_give_the_same_results_to_the_last_bit(study: StudyLe
     assert set(local.trials["outcome"]) == {"ok", "collapsed", "diverged", "stopped", "oom", "pending"}
     assert (local.unstarted, len(local.notes), local.targets) == (1, 3, ("folder:a+b",))
     assert_same(read_remote("demo", default_uri(tmp_path)), local)
+
+
+def test_ledger_and_tracker_tell_the_same_variants(tmp_path: Path) -> None:
+    make_store(tmp_path)
+    variants = {"all": {"settings": {"limit_train": None}, "lambdas": None},
+                "few": {"settings": {"limit_train": 100}, "lambdas": [0.05, 0.1]}}  # fmt: skip
+    axes = {"architectures": ["resnet10t_w32"], "datasets": ["digits"], "seeds": [0], "lambdas": [0.05]}
+    configs = [trial(), replace(trial(), limit_train=100)]
+    unstarted = replace(trial(0.1), limit_train=100)
+    study = make_study(tmp_path, variants=variants, **axes)
+    document = study.read() | {"planned": [config.key for config in (*configs, unstarted)]}
+    document["config"]["optimisers"] = {"resnet10t_w32": [[1e-3, 0.05]]}
+    write_json(study.path / "study.json", document)
+    for config in configs:
+        add_trial(study, config)
+    sync(study, default_uri(tmp_path))
+    local, remote = read_results(study.path), read_remote("demo", default_uri(tmp_path), tmp_path / "cache")
+    assert_same(remote, local)
+    assert local.trials["variant"].tolist() == ["all", "few"]
+    for name, done, left in (("all", 1, 0), ("few", 1, 1)):
+        assert_same(remote.only(name), local.only(name))
+        assert (len(local.only(name).trials), local.only(name).unstarted) == (done, left)
+    for path in (tmp_path / "mlartifacts").rglob("study.json"):
+        path.unlink()
+    assert read_remote("demo", default_uri(tmp_path)).trials["variant"].tolist() == ["all", "few"]
 
 
 def test_a_warm_cache_follows_every_change(study: StudyLedger, tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def test_every_kind_of_study_has_a_page(kind: str, make_trial, write_study):
 
 @pytest.mark.parametrize(
     ("config", "shown", "hidden"),
-    [({}, "SIGReg · digits", "watson"), ({"regularizer": "watson"}, "watson · digits", "SIGReg")],
+    [
+        ({}, "SIGReg · digits", "watson"),
+        ({"regularizer": "watson"}, "watson · digits", "SIGReg"),
+        ({"objective": "vicreg"}, "variance + covariance · digits", "SIGReg"),
+    ],
 )
 def test_the_page_names_what_lambda_weighs(config: dict, shown: str, hidden: str, make_trial, write_study):
     trials = [

@@ -76,8 +76,9 @@ def trained(data: ImageDataset, micro_batch: int | None, **changes: Any) -> dict
     }
 
 
-def test_a_training_keeps_its_losses_its_metrics_and_its_online_probe(data: ImageDataset) -> None:
-    whole, parts = (trained(data, micro_batch, precision="float64") for micro_batch in (None, 5))
+@pytest.mark.parametrize("changes", [{}, {"objective": "vicreg", "lambda_": 0.5, "epochs": 1}])
+def test_a_training_keeps_its_losses_its_metrics_and_its_online_probe(data: ImageDataset, changes: dict) -> None:
+    whole, parts = (trained(data, micro_batch, precision="float64", **changes) for micro_batch in (None, 5))
     torch.testing.assert_close(parts["losses"], whole["losses"], rtol=1e-7, atol=0)
     for found, wanted in zip(parts["metrics"], whole["metrics"], strict=True):
         assert found == pytest.approx(wanted, rel=1e-7)

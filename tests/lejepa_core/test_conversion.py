@@ -61,6 +61,8 @@ def test_no_prediction_is_no_additive_lambda() -> None:
         ({"value": 1.5}, r"λ = 1.5 came, a number in \[0, 1\] was wanted"),
         ({"value": -1, "source": "eb_jepa"}, "a number >= 0 was wanted"),
         ({"value": math.nan, "source": "eb_jepa"}, "λ = nan came"),
+        ({"source": "vicreg"}, "the λ of --objective vicreg is no weight of SIGReg"),
+        ({"target": "simclr"}, "the λ of --objective simclr is no weight of SIGReg"),
         ({"batch_size": 1}, "batch-size = 1 came, at least 2"),
         ({"views_global": 0}, "views-global = 0 came"),
         ({"views_global": 1, "views_local": 0}, "at least 2 was wanted"),

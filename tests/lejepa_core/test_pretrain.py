@@ -98,9 +98,12 @@ def test_a_learning_rate_out_of_all_bounds_is_reported_as_divergence(data: Image
         run(replace(SETTINGS, learning_rate=1e30, warmup=0.0), data)
 
 
-def test_divergence_names_what_lambda_weighs(data: ImageDataset) -> None:
-    with pytest.raises(DivergedError, match="watson = nan"):
-        run(replace(SETTINGS, regularizer="watson", learning_rate=1e30, warmup=0.0), data)
+@pytest.mark.parametrize(
+    ("change", "term"), [({"regularizer": "watson"}, "watson"), ({"objective": "vicreg"}, r"variance \+ covariance")]
+)
+def test_divergence_names_what_stands_beside_prediction(data: ImageDataset, change: dict, term: str) -> None:
+    with pytest.raises(DivergedError, match=f"{term} = nan"):
+        run(replace(SETTINGS, **change, learning_rate=1e30, warmup=0.0), data)
 
 
 def test_the_share_is_where_sigreg_stands_between_a_gaussian_and_collapse(data: ImageDataset) -> None:
@@ -114,7 +117,11 @@ def test_the_share_is_where_sigreg_stands_between_a_gaussian_and_collapse(data: 
         assert metrics["train/sigreg_share"] == pytest.approx(wanted, rel=1e-9)
 
 
-@pytest.mark.parametrize("change", [{"regularizer": "watson"}, {"regularizer": "bhep"}, {"batch_size": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [{"regularizer": "watson"}, {"regularizer": "bhep"}, {"batch_size": 2}, {"objective": "vicreg"},
+     {"objective": "simclr"}],
+)  # fmt: skip
 def test_without_a_scale_there_is_no_share(data: ImageDataset, change: dict) -> None:
     _, results = run(replace(SETTINGS, **change), data, epochs=1)
     wanted = {"train/loss", "train/prediction", "train/sigreg", "train/learning_rate", "online/top1"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from toys import STUDY, TRIAL
 
-from lejepa_core.errors import SettingError
+from lejepa_core.errors import LejepaError, SettingError
 from lejepa_platform.config import StudyConfig, TrialConfig, differences
 from lejepa_platform.trial import floor_key
 
@@ -20,7 +20,8 @@ def test_key_is_pinned() -> None:
     "change",
     [{"lambda_": 0.06}, {"seed": 1}, {"epochs": 3}, {"data_fingerprint": "f" * 16}, {"limit_train": 100},
      {"architecture": "resnet18"}, {"weight_decay": 0.0}, {"global_scale": (0.2, 1.0)},
-     {"pretrained": True}, {"weights_revision": "1" * 40}, {"precision": "bfloat16"}],
+     {"pretrained": True}, {"weights_revision": "1" * 40}, {"precision": "bfloat16"}, {"objective": "vicreg"},
+     {"register_tokens": 1}, {"predictor_depth": 1}, {"weight_average": 0.9}, {"embedding_dim": 8}],
 )  # fmt: skip
 def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) -> None:
     assert replace(TRIAL, **change).key != TRIAL.key  # type: ignore[arg-type]
@@ -28,11 +29,47 @@ def test_whatever_changes_the_result_changes_the_key(change: dict[str, object]) 
 
 @pytest.mark.parametrize(
     "change", [{"pretrained": True}, {"pretrained": True, "weights_revision": "1" * 40}, {"seed": 1},
-               {"architecture": "resnet18"}, {"data_fingerprint": "f" * 16}],
+               {"architecture": "resnet18"}, {"data_fingerprint": "f" * 16}, {"register_tokens": 1},
+               {"embedding_dim": 8}],
 )  # fmt: skip
 def test_whatever_changes_the_untrained_backbone_changes_the_key_of_its_floor(change: dict[str, object]) -> None:
     others = [TRIAL, replace(TRIAL, pretrained=True, weights_revision="2" * 40)]
     assert floor_key(replace(TRIAL, **change)) not in [floor_key(other) for other in others]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"objective": "lejepa"},
+        {"register_tokens": 0},
+        {"predictor_depth": 0},
+        {"weight_average": 0.0},
+        {"embedding_dim": 0},
+    ],
+)
+def test_an_option_that_is_off_leaves_the_key_as_it_was_before_there_was_one(change: dict[str, object]) -> None:
+    before = {name: value for name, value in TRIAL.flat().items() if name not in change}
+    assert TrialConfig.from_flat({**before, **change}).key == TrialConfig.from_flat(before).key == TRIAL.key
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"objective": "vicregl"}, "unknown objective 'vicregl'; closest: vicreg"),
+        ({"objective": "vicreg", "regularizer": "watson"}, "--regularizer watson came with --objective vicreg"),
+        ({"objective": "vicreg", "predictor_depth": 1}, "--predictor-depth 1 came with --objective vicreg"),
+        ({"objective": "simclr", "weight_average": 0.9}, "--weight-average 0.9 came with --objective simclr"),
+        ({"objective": "simclr", "lambda_": 0.0}, "a temperature above 0 was wanted"),
+        ({"register_tokens": -1}, "register-tokens = -1 came"),
+        ({"register_tokens": 1, "pretrained": True}, "--register-tokens came with --pretrained"),
+        ({"embedding_dim": 8, "pretrained": True}, "--embedding-dim came with --pretrained"),
+        ({"predictor_depth": -1}, "predictor-depth = -1 came"),
+        ({"weight_average": 1.0}, r"weight-average = 1.0 came, in \[0, 1\) was wanted"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(change: dict[str, object], line: str) -> None:
+    with pytest.raises(LejepaError, match=line):
+        replace(TRIAL, **change)  # type: ignore[arg-type]
 
 
 def test_labels_do_not_change_the_key() -> None:

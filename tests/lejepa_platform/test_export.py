@@ -53,11 +53,17 @@ def ours(study: StudyLedger, task: TrialTask, images: torch.Tensor) -> torch.Ten
 
 
 @pytest.mark.parametrize(
-    ("architecture", "size", "layout"),
-    [("resnet10t_w32", 48, "channels_last"), ("vit_mini_p4", 24, "plain"), ("swin_nano", 32, "plain")],
+    ("architecture", "size", "layout", "changes"),
+    [
+        ("resnet10t_w32", 48, "channels_last", {}),
+        ("vit_mini_p4", 24, "plain", {"register_tokens": 2, "weight_average": 0.5, "predictor_depth": 1}),
+        ("swin_nano", 32, "plain", {}),
+    ],
 )
-def test_plain_timm_gives_the_same_embeddings(architecture: str, size: int, layout: str, tmp_path: Path) -> None:
-    study, task = stripes_study(tmp_path, architecture=architecture, image_size=size, **NARROW)
+def test_plain_timm_gives_the_same_embeddings(
+    architecture: str, size: int, layout: str, changes: dict, tmp_path: Path
+) -> None:
+    study, task = stripes_study(tmp_path, architecture=architecture, image_size=size, **NARROW, **changes)
     key, to = task.ledger.key, tmp_path / "exported"
     assert main(["export", key, "--to", str(to), "--storage", str(tmp_path)]) == 0
     images = torch.randn(5, 3, size, size, generator=torch.Generator().manual_seed(0))

@@ -45,6 +45,20 @@ def test_without_a_terminal_each_result_is_one_line() -> None:
     assert len(lines) == 3
 
 
+def test_a_study_with_variants_names_them() -> None:
+    out = io.StringIO()
+    with Progress("mine", total=2, finished=[], variant_of=lambda config: f"views={config['views_global']}",
+                  console=Console(file=out, width=40)) as progress:  # fmt: skip
+        progress.ended(result())
+    assert out.getvalue().splitlines()[1].startswith("[1/2] views=2 / resnet10t_w32 / digits  λ=0.05 seed=0  ok")
+    progress.started("other", TRIAL.flat())
+    shown = Console(width=120, file=io.StringIO())
+    shown.print(progress.render())
+    assert isinstance(shown.file, io.StringIO)
+    head, done, running = (line.split() for line in shown.file.getvalue().splitlines()[2:])
+    assert (head[0], done[0], running[0]) == ("variant", "views=2", "views=2")
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(12.4, "12 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -30,6 +30,7 @@ from lejepa_platform.search import make_planner
 from lejepa_platform.study import open_study
 from lejepa_platform.task import TrialTask
 from lejepa_platform.tracking.record import Record, Stamp
+from lejepa_platform.trial import floor_key
 
 CRITERIA = {"criteria": PROTOCOLS["criteria"].version}
 
@@ -339,3 +340,10 @@ def test_mlflow_gets_the_metrics_and_gives_up_those_of_an_older_version(task: Tr
     assert not before.stamp.disowns(after.stamp)
     assert after.stamp.disowns(replace(after.stamp, versions="criteria.9"))
     assert not after.stamp.disowns(replace(after.stamp, versions=after.stamp.versions + ",paper.1"))
+
+
+def test_options_that_are_off_leave_what_trials_share_under_the_name_it_had() -> None:
+    assert (protocols._shared_key(TRIAL), floor_key(TRIAL)) == ("9ef5b5d722384508", "e9f42c8a669d39c4")
+    assert protocols._shared_key(replace(TRIAL, objective="vicreg")) == protocols._shared_key(TRIAL)
+    assert protocols._shared_key(replace(TRIAL, predictor_depth=1, weight_average=0.9)) == protocols._shared_key(TRIAL)
+    assert protocols._shared_key(replace(TRIAL, register_tokens=1)) != protocols._shared_key(TRIAL)

@@ -281,3 +281,29 @@ def test_mlflow_gains_the_metrics_in_the_run_that_it_has(study: StudyLedger, tmp
         ("transfer/folder:a_b/linear_top1", 0.5), ("transfer/folder:a_b/linear_top1_at_1", 0.25),
         ("transfer/folder:a_b/seconds", 3.5),
     }  # fmt: skip
+
+
+def test_runs_are_named_after_their_variant_below_a_cell_of_its_own(study: StudyLedger, tmp_path: Path) -> None:
+    plain, varied = trial(), replace(trial(), views_global=4)
+    add_trial(study, plain)
+    uri = default_uri(tmp_path)
+    assert sync(study, uri) == 1
+    (before,) = trials_of(stored(tmp_path / "mlflow.db")).values()
+    assert "variant" not in before["tags"] | before["params"]
+
+    variants = {f"views_global={n}": {"settings": {"views_global": n}, "lambdas": None} for n in (2, 4)}
+    make_study(tmp_path, variants=variants, lambdas=[0.05])
+    add_trial(study, varied)
+    for _ in range(2):
+        assert sync(study, uri) == 2
+        runs = stored(tmp_path / "mlflow.db")
+        by_id = {run["id"]: run for run in runs}
+        held = trials_of(runs)
+        assert held[plain.key]["id"] == before["id"]
+        for config, name in ((plain, "views_global=2"), (varied, "views_global=4")):
+            run = held[config.key]
+            assert run["tags"]["variant"] == run["params"]["variant"] == name
+            cell = by_id[run["tags"]["mlflow.parentRunId"]]
+            assert (cell["name"], cell["tags"]["variant"]) == (f"{name} / resnet10t_w32 / digits", name)
+        assert len(runs) == 1 + 2 + 2
+    assert_mirrored(study, tmp_path / "mlflow.db", [plain, varied])

@@ -1,19 +1,22 @@
 """What the one trial function leaves in a result, run as it is on small images."""
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ranks import run_on_ranks
-from toys import stripes_task, write_folder
+from toys import stripes_study, stripes_task, write_folder
 
 from lejepa_core.datasets import load_dataset
 from lejepa_core.encoder import build_encoder
+from lejepa_core.methods import METHODS, Objective, objective_form
 from lejepa_core.settings import Regularizer
 from lejepa_platform.child import _attempt
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.environment import environment
+from lejepa_platform.model_card import model_card
 from lejepa_platform.trial import load_trial_data, run_trial
 
 FIGURES = {
@@ -73,6 +76,27 @@ def test_the_last_epochs_share_is_in_the_result(tmp_path: Path) -> None:
     result = run_trial(task)
     assert result is not None
     assert result.metrics["train/sigreg_share"] == task.ledger.history()[-1]["train/sigreg_share"]
+
+
+@pytest.mark.parametrize("objective", ["vicreg", "simclr"])
+def test_a_comparator_is_a_trial_like_any_other(tmp_path: Path, objective: Objective) -> None:
+    _, task = stripes_study(tmp_path, objective=objective, lambda_=0.5, projector_hidden=16)
+    result = task.ledger.result()
+    assert result is not None and result["outcome"] == "ok"
+    assert result["config"]["objective"] == objective
+    figures = {name for name in FIGURES if name not in ("objective/knots", "objective/slices")}
+    metrics = result["metrics"]
+    assert {name for name in metrics if name.startswith("objective/")} == figures
+    assert "train/sigreg_share" not in metrics
+    prediction, other = metrics["train/prediction"], metrics["train/sigreg"]
+    weighed = (prediction + other) / 2 if objective == "vicreg" else prediction + other
+    assert metrics["train/loss"] == pytest.approx(weighed, rel=1e-5)
+    noted = task.ledger.environment()
+    assert (noted["kernels"], noted["versions"]["lightly"]) == ("eager", version("lightly"))
+    title = {"vicreg": "VICReg", "simclr": "SimCLR"}[objective]
+    card = model_card(result, {}, {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}, {})
+    assert f"with {title}, λ = 0.5" in card
+    assert f"the loss `{objective_form(result['config'])}` ([arXiv {METHODS[objective].arxiv}]" in card
 
 
 @pytest.mark.parametrize(

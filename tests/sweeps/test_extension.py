@@ -53,6 +53,15 @@ def test_another_architecture_is_added_with_its_own_optimiser(stored: Path, caps
     assert "lr=0.005" not in added
 
 
+def test_variants_are_added_beside_what_the_study_was(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (before,) = StudyConfig.from_flat(StudyLedger(stored / "s").read()["config"]).grid()
+    out = lines(stored, capsys, "--vary", "views_global=2,4", "slices=32")
+    assert len(out) == 3 + 1
+    named = {line.split()[0]: line.split("wd=0.01  ")[1] for line in out[:-1]}
+    assert named.pop(before.key) == "views_global=2 slices=256"
+    assert set(named.values()) == {"views_global=2 slices=32", "views_global=4 slices=32"}
+
+
 @pytest.mark.parametrize(
     ("setting", "value"), [("epochs", "2"), ("regularizer", "watson"), ("sampler", "sobol"), ("slices", "32")]
 )

@@ -29,7 +29,8 @@ class MirroredTrial:
     """When the run was last written to, in seconds since 1970; 0 if nobody noted it."""
     document: Flat
     """The fields of `result.json`; without a result `outcome` is None and `metrics` is empty. Beside them `epochs`,
-    how many of them are done, and `transfer`, as `transfer.json` but without its metrics, which are in `metrics`."""
+    how many of them are done, `variant`, its name, and `transfer`, as `transfer.json` but without its metrics, which
+    are in `metrics`."""
 
 
 def cache_path(folder: Path, uri: str, experiment_id: str, created: int | None) -> Path:

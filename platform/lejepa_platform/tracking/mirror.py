@@ -2,7 +2,7 @@
 
     experiment             the study
     └── run, role=study    what belongs to the whole of it: the report
-        └── run, role=cell     (architecture, data set)
+        └── run, role=cell     (variant, architecture, data set)
             └── run, role=trial    one per trial key
 
 One process writes at a time. A run is made together with the tags that it is found by, so that a process
@@ -11,7 +11,7 @@ from a run: where one contradicts the ledger, as after a trial was run again, it
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,12 @@ from lejepa_platform.config import Flat
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, at_hand, is_file, read_json
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.inputs import dataset_input
 from lejepa_platform.tracking.record import (
+    VARIANT,
     Point,
     Record,
     Stamp,
@@ -43,7 +45,7 @@ MIRRORED_AT: Final = "mirrored_at"
 """Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
 SAMPLES: Final = "mirrored_samples"
 """Tag of a trial's run: how many samples of its machine it holds."""
-_KEPT = ("trial_key", "architecture", "dataset", _PARENT, MIRRORED_AT)
+_KEPT = ("trial_key", "architecture", "dataset", VARIANT, _PARENT, MIRRORED_AT)
 
 
 @dataclass(slots=True)
@@ -64,6 +66,16 @@ class Run:
         """Id of the run above."""
         return self.tags.get(_PARENT)
 
+    @property
+    def variant(self) -> str:
+        """Of the study, that it belongs to; empty if it was written when the study had none."""
+        return self.tags.get(VARIANT, "")
+
+    @property
+    def cell(self) -> tuple[str, str, str]:
+        """(variant, architecture, data set)."""
+        return self.variant, self.tags.get("architecture", ""), self.tags.get("dataset", "")
+
 
 @dataclass(slots=True)
 class Index:
@@ -75,12 +87,16 @@ class Index:
     """Architectures whose trials differ in learning rate or weight decay."""
     common_tags: dict[str, str]
     """What the runs of the study and of its cells say about the method."""
+    variants: Collection[str]
+    """Names of the study's variants; the empty one alone if it has none."""
+    variant_of: Callable[[Flat], str]
+    """From a trial's settings to its variant."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Data set name -> where its images are."""
     newest: int = 0
     """When a trial was last written to, in seconds since 1970."""
     study: Run | None = None
-    cells: dict[tuple[str, str], Run] = field(default_factory=dict)
+    cells: dict[tuple[str, str, str], Run] = field(default_factory=dict)
     trials: dict[str, Run] = field(default_factory=dict)
 
 
@@ -109,7 +125,15 @@ class Mirror:
             client = connect(self._uri)
             study = read_json(self._study.path / "study.json") or {}
             config, sources = study.get("config", {}), study.get("sources", {})
-            index = Index(client, self._experiment(client), _several_optimisers(config), common_tags(config), sources)
+            index = Index(
+                client,
+                self._experiment(client),
+                several_optimisers=_several_optimisers(config),
+                common_tags=common_tags(config),
+                variants=config.get("variants") or ("",),
+                variant_of=namer(config),
+                sources=sources,
+            )
             for run in read_runs(client, index.experiment_id):
                 self._file(index, run)
             self._index = index
@@ -137,7 +161,7 @@ class Mirror:
         run = index.trials.get(ledger.key)
         if run is not None and self._complete(index, run, ledger):
             return True
-        record = Record.read(ledger)
+        record = Record.read(ledger, index.variant_of)
         if record is None:
             return False
         parent = self._cell(index, record)
@@ -148,7 +172,7 @@ class Mirror:
             run = index.trials[record.key] = self._create(
                 index,
                 {**record.tags(), _PARENT: parent.run_id},
-                name=record.name(optimiser=record.cell[0] in index.several_optimisers),
+                name=record.name(optimiser=record.config["architecture"] in index.several_optimisers),
                 created=record.created,
             )
         self._send(index, run, record, parent)
@@ -188,9 +212,11 @@ class Mirror:
         match run.role:
             case "study":
                 rival, index.study = index.study, run
+            case "cell" if run.variant not in index.variants:
+                # Of the time before the study had variants: its trials go to another.
+                rival = run
             case "cell":
-                cell = (tags.get("architecture", ""), tags.get("dataset", ""))
-                rival, index.cells[cell] = index.cells.get(cell), run
+                rival, index.cells[run.cell] = index.cells.get(run.cell), run
             case "trial":
                 key = tags.get("trial_key", "")
                 index.newest = max(index.newest, int(tags.get(MIRRORED_AT, 0)))
@@ -207,7 +233,9 @@ class Mirror:
         later = later_digest(ledger.later_metrics(), ledger.transfer()), versions_text(ledger.versions())
         if (run.stamp.later, run.stamp.versions) != later:
             return False
-        cell = index.cells.get((run.tags.get("architecture", ""), run.tags.get("dataset", "")))
+        if run.variant != index.variant_of(result["config"]):
+            return False
+        cell = index.cells.get(run.cell)
         return run.stamp.result == result_digest(result) and cell is not None and run.parent == cell.run_id
 
     def _create(self, index: Index, tags: dict[str, str], *, name: str, created: int) -> Run:
@@ -225,12 +253,12 @@ class Mirror:
         self._study_run(index, created=record.created)
         run = index.cells.get(record.cell)
         if run is None:
-            architecture, dataset = record.cell
-            tags = {name: record.tags().get(name, "") for name in ("architecture", "dataset", "family")}
+            tags = {name: record.tags().get(name, "") for name in (VARIANT, "architecture", "dataset", "family")}
             # Beside the study's run, not below it: MLflow's table would open with a single row.
             tags |= {"role": "cell", **index.common_tags}
             tags = {name: text for name, text in tags.items() if text}
-            run = self._create(index, tags, name=f"{architecture} / {dataset}", created=record.created)
+            name = " / ".join(part for part in record.cell if part)
+            run = self._create(index, tags, name=name, created=record.created)
             index.cells[record.cell] = run
         return _folder(index.client, run, record.created)
 
@@ -245,7 +273,7 @@ class Mirror:
         if held is None:
             # Before the stamp: what a killed process has not written comes again, and is the same.
             client.log_inputs(run.run_id, datasets=[dataset_input(record.config, index.sources)])
-        if stamp != held:
+        if stamp != held or run.variant != record.variant:
             # Never before what is held, however wrong a clock: a reader asks for what is not older than it knows.
             index.newest = max(index.newest, int(time.time()))
             samples = {SAMPLES: str(len(record.system))} if record.system else {}
@@ -254,6 +282,7 @@ class Mirror:
             points = record.points(held) + record.system_points(run.samples)
             _log(client, run.run_id, points, params, tags)
             run.stamp, run.params, run.samples = stamp, run.params | params.keys(), len(record.system)
+            run.tags[VARIANT] = record.variant
         if record.result is not None and run.status != record.status:
             client.set_terminated(run.run_id, record.status, end_time=record.ended)
             run.status = record.status

@@ -20,6 +20,7 @@ from lejepa_core.encoder import Encoder
 from lejepa_core.precision import weight_dtype
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.ledger import StudyLedger, TrialLedger
+from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking.address import masked, reason
 from lejepa_platform.tracking.client import load
 from lejepa_platform.tracking.mirror import Index, Mirror, Run
@@ -57,20 +58,22 @@ def keep_models(study: StudyLedger, uri: str, count: int, *, artifacts: Path | N
 
 
 def best_trials(study: StudyLedger, count: int) -> Iterator[TrialLedger]:
-    """The best trials of each (architecture, data set), those that collapsed only where there is no other.
+    """The best trials of each (variant, architecture, data set), those that collapsed only where there is no other.
 
     Args:
         study: With finished trials.
         count: Most of each cell.
     """
-    cells: dict[tuple[str, str], list[tuple[tuple[bool, float], TrialLedger]]] = defaultdict(list)
+    cells: dict[tuple[str, str, str], list[tuple[tuple[bool, float], TrialLedger]]] = defaultdict(list)
+    variant_of = namer(study.read()["config"])
     for trial in study.trials():
         result = trial.result()
         if result is None or result["outcome"] not in ("ok", "collapsed"):
             continue
         score = _score({**trial.later_metrics(), **result["metrics"]})
         if score is not None:
-            cell = str(result["config"]["architecture"]), str(result["config"]["dataset"])
+            config = result["config"]
+            cell = variant_of(config), str(config["architecture"]), str(config["dataset"])
             cells[cell].append(((result["outcome"] == "ok", score), trial))
     for scored in cells.values():
         scored.sort(key=lambda entry: entry[0], reverse=True)

@@ -21,7 +21,7 @@ from lejepa_platform.tracking.address import check_tracking, masked, reason
 from lejepa_platform.tracking.cache import Held, MirroredTrial, cache_path, load_trials, save_trials
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE, STAMP
-from lejepa_platform.tracking.record import ENVIRONMENT, NOT_FINAL, Stamp
+from lejepa_platform.tracking.record import ENVIRONMENT, NOT_FINAL, VARIANT, Stamp
 
 T = TypeVar("T")
 _OVERLAP: Final = 60
@@ -219,7 +219,8 @@ def trial_document(params: Mapping[str, str], metrics: Mapping[str, float], tags
         "key": tags.get("trial_key", ""),
         "outcome": outcome,
         "reason": tags.get("failure_reason", ""),
-        "config": {name: _value(name, text) for name, text in params.items()},
+        "config": {name: _value(name, text) for name, text in params.items() if name != VARIANT},
+        "variant": tags.get(VARIANT, ""),
         "metrics": final if outcome else {},
         "seconds": metrics.get("cost/seconds") if outcome else None,
         "epochs": stamp.epochs if stamp else 0,

@@ -7,13 +7,12 @@ time of the trial's first start and the epoch: the same point sent again is the 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
-from lejepa_core.objective import objective_form
-from lejepa_core.settings import SIGREG
+from lejepa_core.methods import objective_form
 from lejepa_platform.config import METHOD_VERSION, Flat
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import FAILURES, TrialLedger, transfer_prefix
@@ -24,6 +23,8 @@ NOT_FINAL: Final = "not_final"
 """Tag of a trial's run: metrics of its epochs that its result lacks, as the loss of a trial that diverged."""
 ENVIRONMENT: Final = "environment"
 """Tag of a trial's run: the contents of `environment.json`."""
+VARIANT: Final = "variant"
+"""Parameter and tag of a trial's run, tag of its cell's: the name of its variant; none in a study without variants."""
 CONFIG: Final = "config"
 """Tag of a trial's run: the whole configuration; parameters leave out what is None or empty."""
 _NOT_METRICS = {"epoch", "step", "seconds"}
@@ -95,10 +96,16 @@ class Record:
     """The contents of `environment.json`; empty before the trial has built its encoder."""
     system: list[Flat] = field(default_factory=list)
     """What it took of its machine, sample by sample."""
+    variant: str = ""
+    """Of the study, that it belongs to; empty if the study has none."""
 
     @classmethod
-    def read(cls, ledger: TrialLedger) -> Self | None:
+    def read(cls, ledger: TrialLedger, variant_of: Callable[[Flat], str] = lambda config: "") -> Self | None:
         """A trial as its ledger has it now; None before its first start.
+
+        Args:
+            ledger: Of the trial.
+            variant_of: From its settings to its variant.
 
         Raises:
             StudyError: If a file of the trial is damaged.
@@ -120,14 +127,15 @@ class Record:
                 transfer=ledger.transfer() if result else {},
                 environment=ledger.environment(),
                 system=ledger.system(),
+                variant=variant_of(document["config"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StudyError(f"trial {ledger.key} is damaged, remove its folder to run it again: {error}") from error
 
     @property
-    def cell(self) -> tuple[str, str]:
-        """(architecture, data set)."""
-        return str(self.config["architecture"]), str(self.config["dataset"])
+    def cell(self) -> tuple[str, str, str]:
+        """(variant, architecture, data set)."""
+        return self.variant, str(self.config["architecture"]), str(self.config["dataset"])
 
     @property
     def status(self) -> str:
@@ -167,11 +175,12 @@ class Record:
     def params(self) -> dict[str, str]:
         """The configuration; numbers in plain decimal, lists as JSON, what is None or empty left out."""
         texts = {name: _text(value) for name, value in self.config.items() if value is not None}
+        texts[VARIANT] = self.variant
         return {name: text for name, text in texts.items() if text}
 
     def tags(self) -> dict[str, str]:
         """What to filter and group by."""
-        tags = {"role": "trial", "trial_key": self.key, **common_tags(self.config)}
+        tags = {"role": "trial", "trial_key": self.key, VARIANT: self.variant, **common_tags(self.config)}
         tags |= {name: _text(self.config.get(name, "")) for name in ("architecture", "dataset", "family", "seed")}
         tags |= {CONFIG: _text(self.config), **self._environment_tags()}
         if self.result is not None:
@@ -246,10 +255,9 @@ def common_tags(config: Mapping[str, Any]) -> dict[str, str]:
     """What every run says about the method.
 
     Args:
-        config: Of the trial or of the study, flat; without a `regularizer` λ weighs SIGReg.
+        config: Of the trial or of the study, flat; what it leaves out is at its default.
     """
-    form = objective_form(str(config.get("regularizer", SIGREG)))
-    return {"objective_form": form, "method_version": str(METHOD_VERSION)}
+    return {"objective_form": objective_form(config), "method_version": str(METHOD_VERSION)}
 
 
 def result_digest(result: Flat | None) -> str:

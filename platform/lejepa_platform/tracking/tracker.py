@@ -9,6 +9,7 @@ from typing import Final
 from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, is_file
+from lejepa_platform.stored_variants import report_files
 from lejepa_platform.tracking.address import default_uri, masked, reason, sqlite_path
 from lejepa_platform.tracking.client import load
 from lejepa_platform.tracking.mirror import Mirror
@@ -20,9 +21,6 @@ REFRESH_SECONDS: Final = 15.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts at a tracker that has been away for long."""
 SYNC_ATTEMPTS: Final = 3
-ATTACHED: Final = ("study.json", "report.html", "summary.json")
-"""Files of a study folder that its own run carries."""
-
 Item = str | Location | None
 """A trial's key, a file to attach, or None for opening."""
 
@@ -196,7 +194,7 @@ def sync(study: StudyLedger, uri: str, *, artifacts: Path | None = None) -> int:
             trials += _attempt(mirror, uri, ledger)
         except StudyError as error:
             damaged.append(str(error))
-    for name in ATTACHED:
+    for name in ("study.json", *report_files(study.read()["config"])):
         if is_file(study.path / name):
             mirror.attach(study.path / name)
     if damaged:

@@ -50,6 +50,23 @@ def test_the_picker_changes_the_study(storage: Path, monkeypatch):
     assert app.caption[0].value.endswith("16 of 24 done")
 
 
+def test_a_picker_changes_the_variant_of_a_study_that_has_some(
+    tmp_path: Path, make_trial, write_study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [
+        make_trial("a", "digits", lam, val=0.5 + lam, test=0.6, config={"views_global": views})
+        for lam in (0.1, 0.2) for views in (2, 4) if views == 2 or lam == 0.1
+    ]  # fmt: skip
+    variants = {f"views={n}": {"settings": {"views_global": n}, "lambdas": None} for n in (2, 4)}
+    write_study(trials, name="s", config={"variants": variants, "lambdas": [0.1, 0.2]}).rename(tmp_path / "s")
+    app = opened(monkeypatch, "s", "--storage", str(tmp_path))
+    assert [box.label for box in app.selectbox] == ["Study", "Variant"]
+    assert app.caption[0].value.endswith("2 of 2 done")
+    app.selectbox[1].set_value("views=4").run()
+    assert not app.exception
+    assert app.caption[0].value.endswith("1 of 1 done")
+
+
 def test_what_goes_wrong_is_one_line_on_the_page(storage: Path, monkeypatch):
     (storage / "first" / "study.json").write_text("{")
     app = opened(monkeypatch, "first", "--storage", str(storage))

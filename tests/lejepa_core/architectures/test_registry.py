@@ -92,6 +92,12 @@ def test_local_views_are_as_large_as_global_ones_where_no_other_size_is_taken(na
     assert local_size(name, 64) == 64
 
 
+def test_a_side_of_local_views_is_had_where_it_is_taken() -> None:
+    wanted = {"vit_large_patch14_224": 98, "resnet50": 98, "vit_small_patch16_224": 224, "levit_128": 224}
+    assert {name: local_size(name, 224, 98) for name in wanted} == wanted
+    assert local_size("resnet50", 224) == 112
+
+
 def test_a_size_that_does_not_fit_is_refused_with_those_that_do() -> None:
     with pytest.raises(SettingError, match=r"cannot take images of 40 px.*such as 32 or 48"):
         check_size("vit_tiny_p16", 40)

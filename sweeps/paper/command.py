@@ -1,0 +1,209 @@
+"""`lejepa paper`: published studies, what they would cost here, how they come out, and how that compares.
+
+lejepa paper list
+lejepa paper plan table7 --scale full --machine 8xh100
+lejepa paper run table7 --scale cpu
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from lejepa_platform.cli import show
+from lejepa_platform.ledger import StudyLedger
+from lejepa_platform.storage import Storage
+from sweeps.costs import CostModel, load
+from sweeps.machines import MACHINES, Machine, find_machine
+from sweeps.paper import words
+from sweeps.paper.item import Scale
+from sweeps.paper.registry import ITEMS, find_item
+from sweeps.paper.scaling import scaled
+from sweeps.running import RunArguments
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class List:
+    """All items: tables and figures of the paper, other published settings, and sweeps that nobody has published."""
+
+    json: bool = False
+    """A JSON array."""
+
+    def run(self) -> int:
+        """Print them."""
+        rows = [words.listing(item) for item in ITEMS.values()]
+        if not self.json:
+            rows = [{**row, "trials": "benchmark" if row["trials"] is None else row["trials"]} for row in rows]
+        return show(rows, as_json=self.json)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Show:
+    """An item: its settings at full scale, what was published, and what differs."""
+
+    item: tyro.conf.Positional[str]
+    """Name, see `lejepa paper list`."""
+
+    def run(self) -> int:
+        """Print it."""
+        print(*words.about(find_item(self.item)), sep="\n")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What an item costs on a machine: trials, time, memory, disk, and what differs from what was published."""
+
+    item: tyro.conf.Positional[str]
+    """Name, see `lejepa paper list`."""
+    scale: Scale = "full"
+    """How much smaller it is made."""
+    machine: str | None = None
+    """laptop, a100, h100, 8xh100, COUNTxNAME or cpu:CORES; by default this one's cores."""
+    datasets: tuple[str, ...] | None = None
+    """Named data sets in place of the item's."""
+    json: bool = False
+    """As JSON."""
+
+    def run(self) -> int:
+        """Print the plan."""
+        # Imported here: they import torch, which takes seconds.
+        from sweeps.paper.benchmark import plan_benchmark
+        from sweeps.paper.planning import planned_cost
+
+        item = find_item(self.item)
+        if item.make is None:
+            print(*plan_benchmark(item), sep="\n")
+            return 0
+        machine, model = machine_and_model(self.machine)
+        found = scaled(item, self.scale, self.datasets)
+        cost = planned_cost(found, machine, model)
+        if self.json:
+            print(json.dumps(words.plan_json(found, cost), indent=1, ensure_ascii=False))
+        else:
+            print(*words.plan_lines(found, cost), sep="\n")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(RunArguments):
+    """Run an item, or a smaller study of the same shape, and set what was published beside what was measured."""
+
+    item: tyro.conf.Positional[str]
+    """Name, see `lejepa paper list`."""
+    scale: Scale
+    """How much smaller it is made: cpu in minutes, pilot in hours on two cores; 1gpu, cluster, full."""
+    datasets: tuple[str, ...] | None = None
+    """Data sets in place of the item's, or of the bundled ones of scale cpu: names, or folder:PATH."""
+    study: str | None = None
+    """Name of the study; by default paper-ITEM-SCALE."""
+    dry_run: bool = False
+    """Show what it would cost, and do nothing."""
+
+    def run(self) -> int:
+        """Run it."""
+        from sweeps.paper.benchmark import run_benchmark
+        from sweeps.paper.running import run_item
+
+        item = find_item(self.item)
+        if item.make is None:
+            return run_benchmark(item, self.scale, self.storage)
+        found = scaled(item, self.scale, self.datasets)
+        return run_item(found, self, study=self.study, dry_run=self.dry_run)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compare:
+    """What was published beside what was measured, as text and as one page, STORAGE/STUDY/paper.html."""
+
+    item: tyro.conf.Positional[str]
+    """Name, see `lejepa paper list`."""
+    scale: Scale = "cpu"
+    """Which study of it."""
+    study: str | None = None
+    """Name of the study; by default paper-ITEM-SCALE."""
+    storage: Storage = Path("studies")
+    """Folder of all studies."""
+    json: bool = False
+    """As JSON."""
+
+    def run(self) -> int:
+        """Write the page."""
+        from sweeps.paper.comparing import compare_item
+
+        compare_item(find_item(self.item), self.scale, self.storage, study=self.study, as_json=self.json)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibrate:
+    """Fit the cost model of this machine to finished trials, for `plan` and `--dry-run` to go by."""
+
+    studies: tyro.conf.Positional[tuple[str, ...]]
+    """Names under the storage, or paths; of studies that ran on this machine's cores."""
+    storage: Storage = Path("studies")
+    """Folder of all studies."""
+
+    def run(self) -> int:
+        """Fit it and keep it."""
+        from sweeps.calibration import measured_trials
+        from sweeps.costs import calibrate, median_error, save
+
+        trials = [t for study in self.studies for t in measured_trials(StudyLedger.find(study, self.storage))]
+        model = calibrate(trials)
+        path = save(model)
+        error = f"median error {median_error(model, trials):.0%} on them" if trials else "as it came"
+        print(f"calibrated on {len(trials)} trials, {error}: {path}")
+        return 0
+
+
+def machine_and_model(named: str | None) -> tuple[Machine, CostModel]:
+    """A machine, and the cost model of its cores: a calibration is that of this machine, which others are not.
+
+    Args:
+        named: As `find_machine` takes it; None = this machine's cores.
+
+    Raises:
+        LejepaError: If there is no such machine.
+    """
+    if named is not None:
+        return find_machine(named), CostModel()
+    model, cores = load(), os.cpu_count() or 1
+    assumed = f"this machine's {cores} cores, " + (
+        f"calibrated on {model.trials} trials" if model.trials else "not calibrated yet: lejepa paper calibrate STUDY"
+    )
+    return replace(MACHINES["laptop"], name="this machine", devices=cores, memory=_memory(), assumed=assumed), model
+
+
+def _memory() -> float:
+    import psutil
+
+    return float(psutil.virtual_memory().total)
+
+
+COMMANDS: Any = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Plan, tyro.conf.subcommand("plan")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`lejepa paper`.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        LejepaError: An error that a person can act on.
+    """
+    chosen: Any = tyro.cli(COMMANDS, args=argv, prog="lejepa paper", description=__doc__)
+    code: int = chosen.run()
+    return code

@@ -1,0 +1,1 @@
+"""One module per item, as plain data."""

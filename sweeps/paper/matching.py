@@ -1,0 +1,149 @@
+"""Published rows and measured ones that stand for the same, and what the two have in common. Pure functions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scipy import stats
+
+from sweeps.paper.item import EVERY, Published
+from sweeps.paper.measured import Row
+from sweeps.paper.scaling import Scaled
+
+LEAST: Final = 4
+"""Fewer pairs than this say nothing of an order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """A published number, and what stands for it here."""
+
+    published: Published
+    measured: Row | None
+
+
+def matched(found: Scaled, rows: Sequence[Row]) -> list[Pair]:
+    """Every published number of an item, each with what was measured in its place, if anything was.
+
+    Args:
+        found: Says who stands in for whom.
+        rows: From `measured_rows`.
+    """
+    return [Pair(published=one, measured=_match(found, one, rows)) for one in found.item.published]
+
+
+def _match(found: Scaled, one: Published, rows: Sequence[Row]) -> Row | None:
+    if one.rival:
+        return None
+    alike = [row for row in rows if row.metric == one.metric and _stands_for(found, one, row)]
+    if one.lambda_ is not None:
+        return next(
+            (row for row in alike if row.lambda_ and math.isclose(row.lambda_, one.lambda_, rel_tol=1e-6)), None
+        )
+    return next((row for row in alike if row.chosen), alike[0] if len(alike) == 1 else None)
+
+
+def _stands_for(found: Scaled, one: Published, row: Row) -> bool:
+    # A benchmark has no recipe, and nobody stands in for anybody.
+    variant = found.variants.get(row.variant, row.variant)
+    architecture = found.architectures.get(row.architecture, row.architecture)
+    dataset = found.datasets.get(row.dataset, row.dataset)
+    return (variant, architecture) == (one.variant, one.architecture) and one.dataset in (dataset, EVERY)
+
+
+def unmatched(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[Row]:
+    """Measured rows that no published number is of, those of the linear probe alone."""
+    used = [pair.measured for pair in pairs if pair.measured is not None]
+    return [row for row in rows if row not in used and row.metric == "test/linear_top1"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """How far two orders agree."""
+
+    metric: str
+    rho: float
+    """Spearman's; 1 = the same order."""
+    n: int
+
+
+def orders(pairs: Sequence[Pair]) -> list[Order]:
+    """For each metric, how the order of measured values agrees with that of the published ones."""
+    found = []
+    for metric in dict.fromkeys(pair.published.metric for pair in pairs):
+        both = [(p.published.value, p.measured.mean) for p in pairs if p.published.metric == metric and p.measured]
+        if len(both) >= LEAST and all(len(set(side)) > 1 for side in zip(*both, strict=True)):
+            rho = stats.spearmanr(*zip(*both, strict=True)).statistic
+            found.append(Order(metric=metric, rho=float(rho), n=len(both)))
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BestLambda:
+    """Where the best λ is, of the values that both have."""
+
+    variant: str
+    architecture: str
+    published: float
+    measured: float
+    values: int
+    """How many λ it is the best of."""
+
+
+def best_lambdas(pairs: Sequence[Pair]) -> list[BestLambda]:
+    """The best λ of each variant and cell, published and measured, among those that were measured."""
+    groups: dict[tuple[str, str, str], list[Pair]] = {}
+    for pair in pairs:
+        if pair.measured is not None and pair.published.lambda_ is not None:
+            one = pair.published
+            groups.setdefault((one.variant, one.architecture, one.metric), []).append(pair)
+    return [
+        BestLambda(
+            variant=variant,
+            architecture=architecture,
+            published=_lambda(max(group, key=lambda pair: pair.published.value)),
+            measured=_lambda(max(group, key=_mean)),
+            values=len(group),
+        )
+        for (variant, architecture, _), group in groups.items()
+        if len(group) > 2
+    ]
+
+
+def _lambda(pair: Pair) -> float:
+    return pair.published.lambda_ or 0.0
+
+
+def _mean(pair: Pair) -> float:
+    return pair.measured.mean if pair.measured else -math.inf
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """At full scale alone: measured less published."""
+
+    mean_points: float
+    inside: int
+    """Published values inside the interval of what was measured."""
+    with_interval: int
+    n: int
+
+
+def agreement(found: Scaled, pairs: Sequence[Pair]) -> Agreement | None:
+    """How far measured accuracies are from published ones; None where comparing them would mean nothing.
+
+    Args:
+        found: At a smaller scale, or with other data sets, numbers are not compared.
+        pairs: From `matched`.
+    """
+    both = [(p.published.value, p.measured) for p in pairs if p.measured is not None]
+    if found.scale != "full" or found.changes or not both:
+        return None
+    spans = [(value, row.low, row.high) for value, row in both if row.low is not None and row.high is not None]
+    return Agreement(
+        mean_points=sum(row.mean - value for value, row in both) / len(both),
+        inside=sum(low <= value <= high for value, low, high in spans),
+        with_interval=len(spans),
+        n=len(both),
+    )

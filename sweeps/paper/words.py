@@ -1,0 +1,130 @@
+"""What the commands print of items."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from lejepa_platform.progress import duration
+from sweeps.estimate import Estimate
+from sweeps.paper.item import Item
+from sweeps.paper.scaling import Scaled
+
+Json = dict[str, Any]
+
+
+def listing(item: Item) -> Json:
+    """A row of `lejepa paper list`."""
+    return {
+        "name": item.name,
+        "title": item.title,
+        "published": sum(not row.rival for row in item.published),
+        "trials": count(item),
+        "source": item.source,
+    }
+
+
+def count(item: Item) -> int | None:
+    """Trials at full scale; None for a benchmark."""
+    if item.make is None:
+        return None
+    recipe = item.make()
+    optimisers = len(recipe.learning_rates or (0,)) * len(recipe.weight_decays or (0,))
+    cells = len(recipe.architectures) * len(recipe.datasets) * len(recipe.seeds) * optimisers
+    return cells * sum(len(lambdas) for _, _, lambdas in recipe.resolved)
+
+
+def about(item: Item) -> Iterator[str]:
+    """Lines of `lejepa paper show`."""
+    yield f"{item.name}: {item.title}"
+    yield item.about
+    yield f"source: {item.source}"
+    if item.make is not None:
+        recipe = item.make()
+        yield ""
+        yield f"architectures: {', '.join(recipe.architectures)}"
+        yield f"data sets: {', '.join(recipe.datasets)}"
+        for name, settings, lambdas in recipe.resolved:
+            yield f"{name or 'settings'}: λ {' '.join(f'{value:g}' for value in lambdas)}"
+            if not name:
+                yield from (f"  {key}: {value}" for key, value in settings.items())
+        if recipe.variants:
+            yield from (f"  {key}: {value}" for key, value in recipe.shared.items())
+        yield f"{count(item)} trials"
+    if item.published:
+        yield ""
+        yield "published:"
+        yield from (f"  {line}" for line in published(item))
+    yield ""
+    yield "what differs, and what the numbers hide:"
+    yield from (f"- {line}" for line in item.differences)
+
+
+def published(item: Item) -> Iterator[str]:
+    """A line for each number that was published."""
+    for row in item.published:
+        where = " · ".join(part for part in (row.variant, row.architecture, row.dataset) if part not in ("", "*"))
+        dial = row.label or ("" if row.lambda_ is None else f"λ {row.lambda_:g}")
+        spread = "" if row.sd is None else f" ± {row.sd:g}"
+        other = " (not ours)" if row.rival else ""
+        yield f"{row.value:g}{spread}  {where}{f', {dial}' if dial else ''}  [{row.metric}]{other}"
+
+
+def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:
+    """Lines of `lejepa paper plan`."""
+    machine = cost.machine
+    unit = "core-hours" if machine.kind == "cpu" else "GPU-hours"
+    devices = f"{machine.devices} {'cores' if machine.kind == 'cpu' else 'GPUs'}"
+    yield f"{found.item.name} at scale {found.scale}: {found.item.title}"
+    yield f"trials   {cost.trials}"
+    yield f"time     {hours(cost.device_seconds)} {unit}, {duration(cost.wall_seconds)} on {machine.name} ({devices})"
+    yield f"memory   {size(cost.memory_bytes)} per trial{_fits(cost)}"
+    yield f"disk     {size(cost.disk_bytes)}, without the images"
+    yield f"MLflow   {cost.rows:,.0f} rows"
+    yield f"assumed  {machine.assumed}"
+    if found.changes:
+        yield ""
+        yield "made smaller:"
+        yield from (f"- {line}" for line in found.changes)
+    yield ""
+    yield "differs from what was published:"
+    yield from (f"- {line}" for line in found.item.differences)
+
+
+def _fits(cost: Estimate) -> str:
+    room = cost.machine.memory / (cost.machine.devices if cost.machine.kind == "cpu" else 1)
+    if cost.memory_bytes <= room:
+        return f" of {size(room)}"
+    return f", and {size(room)} are there: --micro-batch, or --workers-per-trial {math.ceil(cost.memory_bytes / room)}"
+
+
+def hours(seconds: float) -> str:
+    """Hours to two digits that count."""
+    value = seconds / 3600
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def size(count_: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count_ < 1000:
+            return f"{count_:.3g} {unit}"
+        count_ /= 1000
+    return f"{count_:,.3g} TB"
+
+
+def plan_json(found: Scaled, cost: Estimate) -> Json:
+    """What `lejepa paper plan --json` prints."""
+    return {
+        "item": found.item.name,
+        "scale": found.scale,
+        "machine": cost.machine.name,
+        "assumed": cost.machine.assumed,
+        "trials": cost.trials,
+        "device_hours": cost.device_seconds / 3600,
+        "wall_seconds": cost.wall_seconds,
+        "memory_bytes": cost.memory_bytes,
+        "disk_bytes": cost.disk_bytes,
+        "mlflow_rows": round(cost.rows),
+        "changes": list(found.changes),
+        "differences": list(found.item.differences),
+    }

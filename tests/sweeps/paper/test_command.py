@@ -1,0 +1,61 @@
+"""`lejepa paper` from the command line, as far as nothing is trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lejepa_platform.cli import main as lejepa
+from sweeps.paper.command import main
+from sweeps.paper.registry import ITEMS
+
+
+def test_list_shows_every_item(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(ITEMS) and len(rows) >= 13
+    assert main(["list"]) == 0
+    assert "benchmark" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_every_item_is_shown_and_planned(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", name]) == 0
+    assert ITEMS[name].about in capsys.readouterr().out
+    assert main(["plan", name, "--machine", "8xh100"]) == 0
+    out = capsys.readouterr().out
+    assert "differs from what was published" in out and "memory" in out
+
+
+def test_a_plan_as_json_has_what_a_person_would_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "table7", "--scale", "cpu", "--machine", "laptop", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["trials"] == 24 and said["wall_seconds"] < 600
+    assert said["device_hours"] > 0 and said["memory_bytes"] > 0 and said["disk_bytes"] > 0 and said["mlflow_rows"] > 0
+    assert said["changes"] and said["differences"]
+
+
+@pytest.mark.parametrize("name", [name for name, item in ITEMS.items() if item.make is not None])
+def test_every_item_is_planned_in_ten_minutes_at_scale_cpu(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", name, "--scale", "cpu", "--machine", "laptop", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["wall_seconds"] <= 600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["paper", "show", "tabel7"], "unknown item 'tabel7'; closest: table7"),
+        (["paper", "plan", "table7", "--machine", "abacus"], "unknown machine 'abacus'"),
+        (["paper", "plan", "table7", "--machine", "cpu:none"], "a count of at least 1 was wanted"),
+        (["paper", "compare", "table7"], "no study 'paper-table7-cpu'; run it: lejepa paper run table7 --scale cpu"),
+        (["paper", "compare", "table6"], "nothing was measured of table6"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lejepa(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and said in line
+    assert not list(tmp_path.iterdir())

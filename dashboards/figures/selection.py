@@ -34,7 +34,7 @@ def draw_selection(found: Selection, title: str) -> go.Figure:
         tickvals=rows, ticktext=[criterion.label for criterion in ranked], range=[len(rows) - 0.4, -0.6],
         automargin=True, showgrid=False, zeroline=False, ticks="",
     )  # fmt: skip
-    figure.update_xaxes(title={"text": "points of test accuracy lost to choosing by labels", "standoff": 6})
+    figure.update_xaxes(title={"text": "points lost to choosing by labels", "standoff": 6})
     table = [
         (c.label, c.kind, 100 * c.regret.mean, _points(c.regret.low), _points(c.regret.high), c.regret.n)
         for c in ranked

@@ -109,16 +109,21 @@ def test_trials_that_were_never_begun_are_counted(make_trial, write_study):
 
 @pytest.mark.parametrize("low", [None, -0.2])
 def test_what_is_known_of_such_choices_is_said_with_its_interval(low):
+    ends = {"low": low, "high": None if low is None else 2.2, "n": 18, "member": ""}
+    none = {"low": None, "high": None, "n": 18, "member": "α = 1"}
     ranked = [
-        {"name": name, "mean": mean, "low": low, "high": None if low is None else 2.2, "n": 18, "label": name}
-        for name, mean in (("retrieval", 1.0), ("random", 3.5))
+        {"name": "mix_fitted", "kind": "fitted", "mean": 1.2 if low is None else 0.9, **none},
+        {"name": "retrieval", "kind": "criterion", "mean": 1.0, **ends},
+        {"name": "loss", "kind": "criterion", "mean": 1.1, **ends},
+        {"name": "random", "kind": "reference", "mean": 3.5, **ends},
     ]
-    summary = {"best_criterion": {"name": "retrieval", "member": ""}, "selection": {"lambda": {"ranked": ranked}}}
+    summary = {"selection": {"lambda": {"ranked": ranked}}}
     known = known_from(summary, "a pilot")
-    ends = "18 choices, too few for an interval" if low is None else "95 % CI -0.2 to 2.2, 18 choices"
+    assert known["criterion"] == "retrieval"
+    said = "18 choices, too few for an interval" if low is None else "95 % CI -0.2 to 2.2, 18 choices"
     assert known_words(known) == (
-        f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({ends}) points of test accuracy "
-        f"in choosing λ (a random choice 3.5 ({ends}))."
+        f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({said}) points of test accuracy "
+        f"in choosing λ (a random choice 3.5 ({said}))."
     )
 
 

@@ -75,6 +75,6 @@ def _judge(found: Findings) -> Iterator[go.Figure]:
 
 
 def _selection(found: Findings) -> Iterator[go.Figure]:
-    for selection, title in ((found.by_cell, "choosing λ"), (found.by_dataset, "choosing both")):
+    for selection, title in ((found.by_cell, "λ"), (found.by_dataset, "architecture and λ")):
         if selection is not None and selection.groups:
             yield draw_selection(selection, title)

@@ -22,7 +22,7 @@ from lejepa_core.random import WORD, philox4x32
 
 CHUNK = 2**17
 """Elements that are worked on at a time: what the processor's cache holds."""
-SUMMED = 1024
+SUMMED = 128
 """Samples summed in their own dtype before they are added up in float64."""
 DRAWN = 2**20
 """Random numbers drawn at a time."""

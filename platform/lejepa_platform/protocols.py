@@ -108,9 +108,10 @@ def _shared(task: TrialTask, config: TrialConfig, name: str) -> tuple[Mapping[st
 def _shared_key(config: TrialConfig) -> str:
     """Identity of an untrained backbone, its images and their global views, and how long it is trained."""
     settings = {name: value for name, value in config.flat().items() if name not in OF_PRETRAINING_ALONE}
-    if not config.register_tokens:
-        # As it was before there was such a setting.
-        del settings["register_tokens"]
+    for name in ("register_tokens", "embedding_dim"):
+        if not settings[name]:
+            # As it was before there was such a setting.
+            del settings[name]
     text = json.dumps({"method_version": METHOD_VERSION, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -44,21 +43,26 @@ def subjects(tmp_path_factory: pytest.TempPathFactory):
     return subject
 
 
-def by_scikit_learn(features: Features, images: Labelled) -> dict[str, tuple[float, float]]:
-    """Validation and test accuracy of pipelines of scikit-learn alone."""
+TIE = 0.005
+"""Validation accuracies this near, 2 of some 400 images, do not tell two strengths apart: rounding may take either."""
+
+
+def by_scikit_learn(features: Features, images: Labelled) -> dict[str, tuple[float, list[float]]]:
+    """Validation accuracy of pipelines of scikit-learn alone, and test accuracies of all settings that are as good."""
     x, y = {name: values.double().numpy() for name, values in features.items()}, images.labels
-    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    folds = PredefinedSplit([-1] * len(y["train"]) + [0] * len(y["val"]))
-    search = GridSearchCV(pipeline, {"logisticregression__C": REGULARISATION}, cv=folds, refit=False)
-    search.fit(np.concatenate([x["train"], x["val"]]), np.concatenate([y["train"], y["val"]]))
-    linear = pipeline.set_params(**search.best_params_).fit(x["train"], y["train"])
+    pipelines = [make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000)) for c in REGULARISATION]
+    scores = [
+        (fitted.score(x["val"], y["val"]), fitted.score(x["test"], y["test"]))
+        for fitted in (pipeline.fit(x["train"], y["train"]) for pipeline in pipelines)
+    ]
+    best = max(val for val, _ in scores)
     unit = {name: values / np.linalg.norm(values, axis=1, keepdims=True) for name, values in x.items()}
     # For unit vectors the squared distance is 2 - 2 cosine.
     neighbours = KNeighborsClassifier(NEIGHBOURS, weights=lambda distance: np.exp(-(distance**2) / 2 / TEMPERATURE))
     neighbours.fit(unit["train"], y["train"])
     return {
-        "linear": (search.best_score_, linear.score(x["test"], y["test"])),
-        "knn": (neighbours.score(unit["val"], y["val"]), neighbours.score(unit["test"], y["test"])),
+        "linear": (best, [test for val, test in scores if val >= best - TIE]),
+        "knn": (neighbours.score(unit["val"], y["val"]), [neighbours.score(unit["test"], y["test"])]),
     }
 
 
@@ -69,7 +73,7 @@ def test_probes_of_embeddings_are_within_a_point_of_scikit_learn(subjects, name:
     found = evaluate(subject.encoder, subject.data, image_size=32, train=subject.train).metrics()
     for probe, (val, test) in by_scikit_learn(embed_splits(subject, images.splits), images).items():
         assert found[f"val/{probe}_top1"] == pytest.approx(val, abs=0.01)
-        assert found[f"test/{probe}_top1"] == pytest.approx(test, abs=0.01)
+        assert any(found[f"test/{probe}_top1"] == pytest.approx(one, abs=0.01) for one in test)
 
 
 @BUNDLED
@@ -82,7 +86,7 @@ def test_probes_of_projections_are_within_a_point_of_scikit_learn(subjects, name
     found = measure_projection(subject).metrics
     for probe, (val, test) in by_scikit_learn(features, images).items():
         assert found[f"val/projection_{probe}_top1"] == pytest.approx(val, abs=0.01)
-        assert found[f"test/projection_{probe}_top1"] == pytest.approx(test, abs=0.01)
+        assert any(found[f"test/projection_{probe}_top1"] == pytest.approx(one, abs=0.01) for one in test)
 
 
 @BUNDLED

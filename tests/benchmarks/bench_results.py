@@ -68,6 +68,7 @@ def _run(step: str, storage: Path, runs: int) -> dict[str, float]:
 
 def _work(step: str, folder: str, runs: str) -> dict[str, float]:
     storage, start = Path(folder), time.perf_counter()
+    from dashboards.findings import find
     from dashboards.remote import read_remote
     from dashboards.report import render, summarise
     from lejepa_platform.tracking import default_uri
@@ -89,7 +90,8 @@ def _work(step: str, folder: str, runs: str) -> dict[str, float]:
         figures["again"] = time.perf_counter() - start
         if step == "report":
             start = time.perf_counter()
-            page = render(results, summarise(results))
+            found = find(results)
+            page = render(results, found, summarise(results, found))
             figures["seconds"] += time.perf_counter() - start
             figures["megabytes"] = len(page.encode()) / 1e6
     return figures

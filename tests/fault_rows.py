@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PATIENCE = 900
 """Seconds that anything may take on a busy machine."""
 STUDY = [
-    "--architectures", "resnet10t_w32", "--lambdas", "0.02", "0.1", "0.3", "--seeds", "1", "--epochs", "8",
+    "--architectures", "resnet10t_w32", "--lambdas", "0.02", "0.1", "0.3", "--seeds", "1", "--epochs", "24",
     "--batch-size", "16", "--image-size", "32", "--checkpoint-seconds", "0", "--max-concurrent", "2", "--study", "s",
 ]  # fmt: skip
 TPE = ("--search", "tpe", "--trials", "4", "--max-concurrent", "1")
@@ -60,6 +60,8 @@ class Row:
         own = {"HOME": str(home), "PYTHONPATH": path, "RAY_TMPDIR": str(self.ray), "OMP_NUM_THREADS": "1"}
         # Ray gives workers the least right to a busy CPU, and rows would wait for nothing else.
         own |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "RAY_worker_niceness": "0"}
+        # A head asks for a token by default, a node that joins it has to be told to show one.
+        own["RAY_AUTH_MODE"] = "token"
         return {**os.environ, **own}
 
     def launch(self, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

@@ -260,6 +260,10 @@ class Mirror:
             name = " / ".join(part for part in record.cell if part)
             run = self._create(index, tags, name=name, created=record.created)
             index.cells[record.cell] = run
+        if not run.params:
+            params = record.cell_params(optimiser=record.config["architecture"] in index.several_optimisers)
+            _log(index.client, run.run_id, [], params, {})
+            run.params = frozenset(params)
         return _folder(index.client, run, record.created)
 
     def _send(self, index: Index, run: Run, record: Record, parent: Run) -> None:

@@ -178,6 +178,15 @@ class Record:
         texts[VARIANT] = self.variant
         return {name: text for name, text in texts.items() if text}
 
+    def cell_params(self, *, optimiser: bool) -> dict[str, str]:
+        """Those of `params()` that every trial of the cell has; MLflow offers others first where it is compared.
+
+        Args:
+            optimiser: Whether the trials differ in learning rate or weight decay.
+        """
+        own = {"lambda", "seed"} | ({"learning_rate", "weight_decay"} if optimiser else set())
+        return {name: text for name, text in self.params().items() if name not in own}
+
     def tags(self) -> dict[str, str]:
         """What to filter and group by."""
         tags = {"role": "trial", "trial_key": self.key, VARIANT: self.variant, **common_tags(self.config)}

@@ -313,9 +313,26 @@ def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, fl
     return None if result is None else result.metrics
 
 
+def lost_peer_case(rank: int, world: int) -> list[bool]:
+    """Whether what a collective raises is blamed on the other process, which has ended."""
+    from lejepa_platform.child import is_lost_peer
+
+    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    dist.all_reduce(torch.ones(1))
+    if rank == 1:
+        return []
+    try:
+        for _ in range(1000):
+            dist.all_reduce(torch.ones(1))
+    except RuntimeError as error:
+        return [is_lost_peer(error)]
+    return []
+
+
 CASES: dict[str, Callable[..., Any]] = {
     "comparators": comparators_case,
     "floors": floors_case,
+    "lost_peer": lost_peer_case,
     "sigreg": sigreg_case,
     "compiled": compiled_case,
     "pretrain": pretrain_case,

@@ -69,6 +69,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_lost_peer(error: BaseException) -> bool:
+    """Whether an exception says that another process of the trial is gone: nothing that this one has done.
+
+    Gloo raises plain RuntimeErrors, which name the place in its source.
+    """
+    return any(kind.__name__ == "DistError" for kind in type(error).__mro__) or "gloo/transport" in str(error)
+
+
 def _die_with_parent() -> None:
     parent = os.getppid()
 

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from ray import tune
 from ray.tune import Trainable
 
-from lejepa_platform.child import describe_error, trial_function
+from lejepa_platform.child import describe_error, is_lost_peer, trial_function
 from lejepa_platform.config import TrialConfig
 from lejepa_platform.errors import PlatformError, SupersededError
 from lejepa_platform.ledger import Outcome, TrialResult
@@ -273,6 +273,7 @@ def _ray_train_worker(config: dict[str, Any]) -> None:
         trial_function(config["trial_function"])(task)
     except Exception as error:
         # Recorded here, so that the group that Ray starts again finds the trial ended; only lost workers retry.
-        outcome, reason = describe_error(error)
-        record_failure(task, outcome, reason, time.monotonic() - start)
+        if not is_lost_peer(error):
+            outcome, reason = describe_error(error)
+            record_failure(task, outcome, reason, time.monotonic() - start)
         raise

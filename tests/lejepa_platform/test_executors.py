@@ -12,9 +12,10 @@ from pathlib import Path
 import faults
 import psutil
 import pytest
+from ranks import run_on_ranks
 from toys import TRIAL
 
-from lejepa_platform.child import is_out_of_memory
+from lejepa_platform.child import is_lost_peer, is_out_of_memory
 from lejepa_platform.executors import Child, Placement
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.placement import concurrent_trials, with_decoders
@@ -120,6 +121,11 @@ def test_a_child_does_not_outlive_its_parent(study: StudyLedger) -> None:
 )
 def test_out_of_memory_is_told_from_bugs(error: Exception, memory: bool) -> None:
     assert is_out_of_memory(error) is memory
+
+
+def test_a_lost_peer_is_told_from_an_error_of_the_trial(tmp_path: Path) -> None:
+    assert run_on_ranks("lost_peer", 2, tmp_path) == [[True], []]
+    assert not is_lost_peer(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_processes_that_decode_take_cpus_from_other_trials() -> None:

@@ -3,6 +3,7 @@
 Grid and TPE through the real path, beside a real MLflow server over SQLite: seconds per trial at the start and at the
 end, memory of the driver, a second run of what is finished. And plain Ray Tune, its actors reused, with its own MLflow
 callback on a server of its own, for as many trials as `--peer` says: its cost per trial grows, and would grow on.
+And as many trials as `--busy` says that each keep a core busy for 0.2 s: which part of the cores' time they have.
 """
 
 import argparse
@@ -22,6 +23,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PATHS = [str(path) for path in (ROOT, ROOT / "platform", ROOT / "tests", HERE)]
 sys.path[:0] = PATHS
+
+from noop import BUSY  # noqa: E402
+
 BLOCK = 1000
 """Trials whose pace is compared: the first so many with the last."""
 CONCURRENT = 2
@@ -32,7 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--peer", type=int, default=3_000, help="trials of plain Ray Tune; 0 = none")
-    parser.add_argument("--searches", nargs="+", default=["grid", "tpe"])
+    parser.add_argument("--busy", type=int, default=1_000, help="trials that keep a core busy; 0 = none")
+    parser.add_argument("--searches", nargs="*", default=["grid", "tpe"])
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -45,6 +50,10 @@ def main() -> None:
         figures |= {f"{search}/{name}": value for name, value in measure(search, arguments.trials).items()}
     if arguments.peer:
         figures |= {f"peer/{name}": value for name, value in measure("peer", arguments.peer).items()}
+    if arguments.busy:
+        found = measure("busy", arguments.busy)
+        figures["busy/share"] = arguments.busy * BUSY / (CONCURRENT * found["seconds"])
+        figures |= {f"busy/{name}": value for name, value in found.items()}
     for name, value in figures.items():
         print(f"{name:24} {value:10.3f}")
     if arguments.json:
@@ -89,7 +98,7 @@ def _ours(search: str, storage: Path, trials: int, uri: str) -> dict[str, float]
         sources={name: name for name in config.datasets},
         tracking_uri=uri,
         max_concurrent=CONCURRENT,
-        trial_function="noop:run",
+        trial_function="noop:busy" if search == "busy" else "noop:run",
     )
     start = time.perf_counter()
     ledger = run_study(config, execution)
@@ -106,12 +115,12 @@ def study(search: str, trials: int) -> Any:
     datasets = tuple(f"set{i}" for i in range(4))
     each = trials // (len(architectures) * len(datasets) * 2)
     assert each * len(architectures) * len(datasets) * 2 == trials, "trials must be a multiple of 200"
-    lambdas = tuple(round(0.001 + 0.9 * i / each, 6) for i in range(each)) if search == "grid" else (0.001, 0.9)
+    lambdas = tuple(round(0.001 + 0.9 * i / each, 6) for i in range(each)) if search != "tpe" else (0.001, 0.9)
     return StudyConfig(
         name=search, preset="quick", architectures=architectures, datasets=datasets,
         fingerprints={name: f"{i:016d}" for i, name in enumerate(datasets)}, lambdas=lambdas,
         optimisers=dict.fromkeys(architectures, ((1e-3, 0.05),)), families=dict.fromkeys(architectures, "nets"),
-        local_sizes=dict.fromkeys(architectures, 16), seeds=(0, 1), search=search,
+        local_sizes=dict.fromkeys(architectures, 16), seeds=(0, 1), search="tpe" if search == "tpe" else "grid",
         trials=each if search == "tpe" else 0, shared={"epochs": 4, "image_size": 32},
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """A trial that trains nothing, and the same for plain Ray Tune: what is left is what the platform costs."""
 
+import time
 from typing import Any
 
 from ray.tune import Trainable
@@ -11,6 +12,18 @@ from lejepa_platform.task import TrialTask
 EPOCHS = 4
 PER_EPOCH = {"train/loss": 0.5, "train/prediction": 0.25, "train/sigreg": 2.0, "online/top1": 0.4}
 AT_THE_END = {f"test/figure_{i}": 0.1 * i for i in range(8)} | {"val/linear_top1": 0.5}
+
+
+BUSY = 0.2
+"""Seconds of CPU time that a busy trial takes."""
+
+
+def busy(task: TrialTask) -> None:
+    """Keep a core busy for a while, and write what a trial of four epochs writes."""
+    start = time.process_time()
+    while time.process_time() - start < BUSY:
+        pass
+    run(task)
 
 
 def run(task: TrialTask) -> None:

@@ -67,6 +67,7 @@ def half_done(row: Row) -> None:
     driver.kill()
     driver.wait()
     row.until(lambda: not row.trial_processes())
+    assert row.results() == {}
 
 
 def goes_on(row: Row, undisturbed: Path) -> None:

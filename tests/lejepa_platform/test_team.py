@@ -24,6 +24,8 @@ from lejepa_platform.tracking.client import connect
 
 ADMIN, PASSWORD, DATABASE = "head", "correct-horse-7-battery", "s3cret of the database"
 API = "api/2.0/mlflow/experiments"
+AWAY = 60
+"""Seconds that a server is away in the middle of a study."""
 
 
 def secret(folder: Path, name: str, text: str) -> Path:
@@ -129,13 +131,14 @@ def test_a_server_that_is_killed_costs_a_study_nothing(server: TeamServer, membe
     images, storage = write_folder(tmp_path / "images"), tmp_path / "storage"
     command = [sys.executable, str(ROOT / "sweeps" / "lambda_stability.py"), *SMALL, "--datasets", f"folder:{images}",
                "--storage", str(storage), "--study", "s", "--tracking-uri", server.uri, "--seeds", "4",
-               "--epochs", "60", "--max-concurrent", "1"]  # fmt: skip
+               "--epochs", "120", "--max-concurrent", "1"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
                           env={**os.environ, **PYTHON_PATH}, start_new_session=True) as study:  # fmt: skip
         wait_for(lambda: len(results(storage)) > 0, seconds=400, process=study)
         server.kill()
         killed, done = time.monotonic(), len(results(storage))
         wait_for(lambda: len(results(storage)) > done, seconds=400, process=study)
+        time.sleep(max(0.0, AWAY - (time.monotonic() - killed)))
         server.start()
         assert study.poll() is None, "the study was to outlast the server's absence"
         away = time.monotonic() - killed

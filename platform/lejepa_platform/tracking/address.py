@@ -79,7 +79,9 @@ def reason(error: BaseException, uri: str) -> str:
             return f"the Python package {error.name} is not installed"
         case OSError(strerror=str(text)):
             return text
-    line = (str(error).strip().splitlines() or [""])[0].replace(uri, masked(uri))
+    # SQLAlchemy may say first how it came to write, and then what is wrong.
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("(raised as a result of")]
+    line = (lines or [""])[0].replace(uri, masked(uri))
     password = uri.partition("//")[2].rpartition("@")[0].partition(":")[2]
     for secret in {password, unquote(password)} - {""}:
         line = line.replace(secret, "***")

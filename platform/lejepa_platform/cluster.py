@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -120,7 +122,7 @@ def require_shared(folder: Path) -> None:
         return
     marker = folder / f".seen-{uuid.uuid4().hex}"
     write_bytes(marker, socket.gethostname().encode())
-    look = ray.remote(_sees).options(num_cpus=0)
+    look = ray.remote(num_cpus=0)(_sees)
     asked = {
         look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
             str(marker.resolve()), SEEING_SECONDS
@@ -177,23 +179,32 @@ def _set_mode(mode: str) -> None:
         ray._raylet.Config.initialize("")
 
 
-def _code() -> dict[str, Mapping[str, Any]]:
-    """Ship this code to nodes that lack it, or have another; a submitted job brings its own."""
+@contextmanager
+def _code() -> Iterator[Mapping[str, Any]]:
+    """Options that ship this code to nodes that lack it, or have another; a submitted job brings its own.
+
+    As a working directory: without one Ray puts the driver's own in front, where a node may have another checkout.
+    """
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        return {}
-    packages = [str(Path(package.__file__).parent) for package in (lejepa_core, lejepa_platform) if package.__file__]
-    return {"runtime_env": {"py_modules": packages}}
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for package in (lejepa_core, lejepa_platform):
+            (source,) = package.__path__
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, Path(folder) / package.__name__, ignore=ignored)
+        yield {"runtime_env": {"working_dir": folder}}
 
 
 def _start(address: str | None) -> None:
     """Start Ray here, or go to a cluster."""
     protect_token(make=address is None)
     place = "local" if address is None else reach(address)
-    options: Mapping[str, Any] = {"include_dashboard": False} if address is None else _code()
     held = descendants()
     for attempt in range(START_ATTEMPTS):
         try:
-            ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, **options)
+            with nullcontext({"include_dashboard": False}) if address is None else _code() as options:
+                ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR, **options)
             return
         except Exception as error:
             ray.shutdown()

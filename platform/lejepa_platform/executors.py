@@ -236,6 +236,8 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     from ray import train
     from ray.train.torch import TorchTrainer
 
+    from lejepa_platform.process_group import ProcessGroup
+
     task = TrialTask.from_json(config["task"])
     start = time.monotonic()
     scratch = Path(placement.scratch) / f"{task.ledger.key}-{task.attempt}"
@@ -243,6 +245,7 @@ def _run_ray_train(config: dict[str, Any], placement: Placement) -> None:
     trainer = TorchTrainer(
         _ray_train_worker,
         train_loop_config={**config, "trial_function": placement.trial_function},
+        torch_config=ProcessGroup(),
         scaling_config=train.ScalingConfig(
             num_workers=placement.workers, use_gpu=placement.gpus > 0, resources_per_worker=resources
         ),

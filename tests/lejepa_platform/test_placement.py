@@ -7,7 +7,7 @@ from pathlib import Path
 import drives
 import pytest
 from ray_nodes import ray_nodes
-from trackers import wait_for
+from trackers import PYTHON_PATH, wait_for
 
 from lejepa_core.errors import SettingError
 from lejepa_platform import placement as module
@@ -108,9 +108,19 @@ def test_fractional_trials_run_at_once_and_never_more_than_fit(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_trials_of_several_workers_share_gpus_without_a_deadlock(tmp_path: Path) -> None:
-    with ray_nodes(["--num-cpus", "4", "--num-gpus", "4"], ["--num-cpus", "4", "--num-gpus", "4"]) as cluster:
+    node = ["--num-cpus", "4", "--num-gpus", "4"]
+    with ray_nodes(node, node, **PYTHON_PATH) as cluster:
         driver = drives.start(cluster, tmp_path / "studies", seeds=4, together=2, workers=2, gpus=2)
         assert drives.end(driver, tmp_path / "studies", 800) == [2] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_group_that_does_not_come_up_leaves_its_gpus_to_others(tmp_path: Path) -> None:
+    node = ["--num-cpus", "4", "--num-gpus", "4"]
+    with ray_nodes(node, **PYTHON_PATH, GLOO_SOCKET_IFNAME="absent0") as cluster:
+        driver = drives.start(cluster, tmp_path / "studies", seeds=2, together=1, workers=2, gpus=2)
+        assert drives.end(driver, tmp_path / "studies", 800) == [0, 0]
 
 
 @pytest.mark.slow

@@ -121,8 +121,9 @@ def ray_nodes(*nodes: list[str], token: bool = True, jobs: bool = False, **varia
                     "--dashboard-host", "127.0.0.1", *dashboard, "--temp-dir", str(home), *nodes[0])  # fmt: skip
         if jobs:
             wait_for(lambda: _answers(cluster.jobs_address), 120)
-        for arguments in nodes[1:]:
-            cluster.add("--address", cluster.address, *arguments)
+        for number, arguments in enumerate(nodes[1:]):
+            # Files of its own, as on a machine of its own: a node unpacks what is shipped over what another runs.
+            cluster.add("--address", cluster.address, "--temp-dir", str(home / str(number)), *arguments)
         yield cluster
     finally:
         _end(cluster.nodes)

@@ -100,7 +100,7 @@ def test_nodes_to_come_are_waited_for_where_the_person_says_how_many_trials() ->
 
 @pytest.mark.slow
 def test_fractional_trials_run_at_once_and_never_more_than_fit(tmp_path: Path) -> None:
-    with ray_nodes(["--num-cpus", "8", "--num-gpus", "4"]) as cluster:
+    with ray_nodes(["--num-cpus", "8", "--num-gpus", "4"], **PYTHON_PATH) as cluster:
         driver = drives.start(cluster, tmp_path / "studies", seeds=16, together=8, gpus=0.5)
         assert drives.end(driver, tmp_path / "studies") == [8] * 16
 
@@ -125,7 +125,7 @@ def test_a_group_that_does_not_come_up_leaves_its_gpus_to_others(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_trial_that_asks_for_more_than_the_cluster_has_is_refused_at_once(tmp_path: Path) -> None:
-    with ray_nodes(["--num-cpus", "8", "--num-gpus", "4"]) as cluster:
+    with ray_nodes(["--num-cpus", "8", "--num-gpus", "4"], **PYTHON_PATH) as cluster:
         driver = drives.start(cluster, tmp_path / "studies", seeds=1, together=1, workers=3, gpus=2)
         said, _ = driver.communicate(timeout=200)
         assert driver.returncode == 2
@@ -135,7 +135,7 @@ def test_a_trial_that_asks_for_more_than_the_cluster_has_is_refused_at_once(tmp_
 @pytest.mark.slow
 def test_a_node_that_comes_while_a_study_runs_is_used(tmp_path: Path) -> None:
     storage = tmp_path / "studies"
-    with ray_nodes(["--num-cpus", "1"]) as cluster:
+    with ray_nodes(["--num-cpus", "1"], **PYTHON_PATH) as cluster:
         driver = drives.start(cluster, storage, seeds=4, together=2)
         running = storage / "s" / "running"
         wait_for(lambda: running.is_dir() and any(running.iterdir()), 200)

@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 from lejepa_core.architectures import find_architecture
 from lejepa_core.places import cache_folder
 from lejepa_platform.storage import read_json, write_json
+from sweeps.flops import forward_flops
 from sweeps.machines import MACHINES, Machine
 from sweeps.workload import Workload
 
@@ -117,13 +118,14 @@ def median_error(model: CostModel, trials: Iterable[Measured]) -> float:
 
 def _on_gpu(work: Workload, machine: Machine) -> float:
     group = find_architecture(work.settings.architecture).group
-    rate = machine.flops.get(group, machine.flops["*"]) * (1.0 if work.settings.precision == "bfloat16" else 0.5)
-    forward = work.training_flops / (3 * work.seen * sum(side**2 for side in work.sides)) * work.settings.image_size**2
+    rate = machine.flops.get(group, machine.flops["*"])
+    forward = forward_flops(work.settings.architecture, work.settings.image_size)
+    # In float32, half as fast, is all that comes after pretraining.
     return (
-        work.training_flops / rate
+        work.training_flops / (rate if work.settings.precision == "bfloat16" else rate / 2)
+        + (work.classifying_flops + work.embedded * forward) / (rate / 2)
         + machine.megapixel * work.megapixels
         + machine.exponential * work.exponentials
-        + work.evaluated * forward / rate
         + machine.probe * work.probes / 16
         + GPU_START
     )

@@ -1,5 +1,6 @@
 """What a study will cost, before it is run: time, memory, disk and rows, by the cost model."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,19 +79,23 @@ def estimate(plan: Plan, execution: Execution) -> Estimate:
         execution: How it would run.
     """
     cores = os.cpu_count() or 1
-    # Workers that share a trial share its work; what counts is how many cores are busy.
     busy = min(cores, execution.workers * (execution.max_concurrent or cores))
     machine = Machine(name="this", kind="cpu", devices=busy, memory=0.0, flops={})
     held = {**plan.images, **plan.targets}
     batches = list(batches_of(plan.config, {name: counted(data) for name, data in held.items()}))
     cached = sum(data.cached_bytes for data in held.values())
-    return cost(batches, machine, load(), targets=tuple(plan.targets), cached_bytes=cached)
+    return cost(batches, machine, load(), workers=execution.workers, targets=tuple(plan.targets), cached_bytes=cached)
 
 
 def counted(data: ImageDataset) -> Images:
     """How many images a data set has, without classes for one that has no labels."""
     classes = 0 if data.labels is None else len(data.classes)
-    return Images(train=len(data.splits["train"]), test=len(data.splits["test"]), classes=classes)
+    return Images(
+        train=len(data.splits["train"]),
+        test=len(data.splits["test"]),
+        classes=classes,
+        per_class=data.probe_per_class,
+    )
 
 
 def batches_of(config: StudyConfig, images: Mapping[str, Images]) -> Iterator[Batch]:
@@ -106,9 +111,8 @@ def batches_of(config: StudyConfig, images: Mapping[str, Images]) -> Iterator[Ba
         one = replace(config, shared=settings, variants={})
         trial = one.trial(architecture, dataset, lambda_=lambdas[0], optimiser=pairs[0], seed=0)
         others = tuple(images[name] for name in config.evaluate_on if name != dataset)
-        yield Batch(
-            workload_of(trial, images[dataset], protocols=config.protocols, others=others), each * len(config.seeds)
-        )
+        work = workload_of(trial, images[dataset], protocols=config.protocols, others=others, sharing=each)
+        yield Batch(work, each * len(config.seeds))
 
 
 def cost(
@@ -116,32 +120,36 @@ def cost(
     machine: Machine,
     model: CostModel,
     *,
+    workers: int = 1,
     targets: tuple[str, ...] = (),
     cached_bytes: float = 0.0,
 ) -> Estimate:
-    """What trials cost on a machine, one per device, or several GPUs for each where there are enough.
+    """What trials cost on a machine, each on one device or shared by several.
 
     Args:
         batches: From `batches_of`.
         machine: Where they run.
         model: Of its cores; GPUs have their own assumptions.
+        workers: Devices that share a trial. On GPUs more, where its memory wants more or there are few trials.
         targets: Data sets that encoders are evaluated on.
         cached_bytes: Of decoded data sets.
     """
     seconds = [model.seconds(batch.work, machine) for batch in batches]
-    plain = [model.seconds(_without_others(batch.work), machine) for batch in batches] if targets else seconds
+    plain = [model.seconds(replace(batch.work, others=()), machine) for batch in batches] if targets else seconds
     counts = [batch.trials for batch in batches]
     total = sum(n * (s + BETWEEN_SECONDS) for n, s in zip(counts, seconds, strict=True))
-    # Fewer trials than GPUs: each may take several (`--workers-per-trial`).
-    spread = max(1, machine.devices // max(1, sum(counts))) if machine.kind == "gpu" else 1
-    longest = max(seconds, default=0.0) / spread
+    memory = max((memory_bytes(batch.work) for batch in batches), default=0.0)
+    trials = sum(counts)
+    width = _width(machine, memory, trials, workers)
+    # Trials come in whole rounds: the last one takes as long as the others, however few there are left for it.
+    rounds = math.ceil(trials / (machine.devices // width)) * total / max(1, trials)
     process = PROCESS_BYTES if machine.kind == "cpu" else 0.0
     return Estimate(
         machine=machine,
-        trials=sum(counts),
+        trials=trials,
         device_seconds=total,
-        wall_seconds=STARTUP_SECONDS + max(total / machine.devices, longest),
-        memory_bytes=process + max((memory_bytes(batch.work) for batch in batches), default=0.0),
+        wall_seconds=STARTUP_SECONDS + max(total / machine.devices, rounds / width, max(seconds, default=0.0) / width),
+        memory_bytes=process + memory,
         disk_bytes=cached_bytes + sum(n * _disk(batch.work) for n, batch in zip(counts, batches, strict=True)),
         rows=sum(n * _rows(batch.work, s) for n, s, batch in zip(counts, seconds, batches, strict=True)),
         transfer_seconds=sum(n * (s - p) for n, s, p in zip(counts, seconds, plain, strict=True)),
@@ -149,8 +157,12 @@ def cost(
     )
 
 
-def _without_others(work: Workload) -> Workload:
-    return Workload(settings=work.settings, images=work.images, protocols=work.protocols)
+def _width(machine: Machine, memory: float, trials: int, workers: int) -> int:
+    """Devices that share each trial: one number for all, so many as the trial wants that takes most memory."""
+    if machine.kind == "cpu":
+        return min(workers, machine.devices)
+    least = min(machine.devices, max(workers, math.ceil(memory / machine.memory)))
+    return machine.devices // min(machine.devices // least, max(1, trials))
 
 
 def _disk(work: Workload) -> float:

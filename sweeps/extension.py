@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
 from lejepa_platform.config import StudyConfig, Variant, union
-from lejepa_platform.variants import clashing, joined
+from lejepa_platform.variants import Grids, clashing, joined
 from sweeps.planning import Plan
 from sweeps.recipes import Recipe
 
@@ -45,6 +45,10 @@ def grown_from(stored: StoredStudy, more: Axes) -> Recipe:
     if clashing(config.variants, more.variants):
         (name, *_) = clashing(config.variants, more.variants)
         raise SettingError(f"study {config.name!r} has a variant {name!r} with other settings; name this one otherwise")
+    variants = config.variants
+    if more.variants:
+        stored_grids, new_grids = Grids(config.variants, config.lambdas), Grids(more.variants, more.lambdas)
+        variants = joined(stored_grids, new_grids, config.shared)
     return Recipe(
         name=config.preset,
         architectures=union(config.architectures, more.architectures),
@@ -54,7 +58,7 @@ def grown_from(stored: StoredStudy, more: Axes) -> Recipe:
         search=config.search,
         trials=config.trials,
         shared=config.shared,
-        variants=joined(config.variants, more.variants, config.shared) if more.variants else config.variants,
+        variants=variants,
     )
 
 

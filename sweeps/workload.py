@@ -1,17 +1,19 @@
 """What a trial has to compute, as numbers that its time and memory depend on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lejepa_core.architectures import find_architecture
+from lejepa_core.evaluation import finetune
+from lejepa_core.evaluation.choosing import epochs_for
 from lejepa_core.settings import PretrainSettings
 from lejepa_platform.config import TrialConfig
 from sweeps.flops import TIMED_RATE, forward_flops
 
-EVALUATIONS: Final[Mapping[str, float]] = {"few_shot": 2.0, "finetune": 3.0, "paper": 1.5, "projection": 1.0,
-                                           "shuffled": 1.0, "supervised": 4.0}  # fmt: skip
-"""Protocol -> how many linear probes of all images it costs, roughly."""
+EVALUATIONS: Final[Mapping[str, float]] = {"few_shot": 2.0, "finetune": 0.0, "paper": 1.5, "projection": 1.0,
+                                           "shuffled": 1.0, "supervised": 0.0}  # fmt: skip
+"""Protocol -> how many linear probes of all images it costs, roughly; what trains a network is counted by its steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +23,13 @@ class Images:
     train: int
     test: int
     classes: int
+    per_class: int | None = None
+    """Labelled train images per class that probes learn from; None = all."""
+
+    @property
+    def labelled(self) -> int:
+        """Train images that probes learn from."""
+        return self.train if self.per_class is None else min(self.train, self.per_class * self.classes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +42,8 @@ class Workload:
     protocols: tuple[str, ...] = ()
     others: tuple[Images, ...] = ()
     """Other data sets that its encoder is probed on."""
+    sharing: int = 1
+    """Trials that the supervised reference is trained for once: all that differ in nothing that it reads."""
 
     @property
     def steps(self) -> int:
@@ -51,20 +62,39 @@ class Workload:
         return (s.image_size,) * s.views_global + (s.local_size,) * s.views_local
 
     @property
+    def classified(self) -> float:
+        """Images that training with labels looks at, one view of each as often as it comes."""
+        held, found = self.images.labelled, 0.0
+        if "finetune" in self.protocols:
+            epochs = epochs_for(held, batch_size=finetune.BATCH_SIZE, steps=finetune.STEPS, most=finetune.MOST_EPOCHS)
+            found += epochs * held
+        if "supervised" in self.protocols:
+            found += self.settings.epochs * self.images.train / self.sharing
+        return found
+
+    @property
     def training_flops(self) -> float:
         """Operations of backbone and projector in training: the backward pass is twice the forward one."""
         views = sum(forward_flops(self.settings.architecture, side) for side in self.sides)
         return 3 * self.seen * (views + 2 * len(self.sides) * self.projector)
 
     @property
+    def classifying_flops(self) -> float:
+        """Operations of the backbone in training with labels."""
+        return 3 * self.classified * forward_flops(self.settings.architecture, self.settings.image_size)
+
+    @property
     def core_seconds(self) -> float:
-        """Those of the backbone on the core that architectures were timed on."""
-        return self.seen * sum(milliseconds(self.settings.architecture, side) for side in self.sides) / 1000
+        """Those of the backbone in all training, on the core that architectures were timed on."""
+        s = self.settings
+        views = self.seen * sum(milliseconds(s.architecture, side) for side in self.sides)
+        return (views + self.classified * milliseconds(s.architecture, s.image_size)) / 1000
 
     @property
     def megapixels(self) -> float:
-        """Of all views that training makes."""
-        return self.seen * sum(side**2 for side in self.sides) / 1e6
+        """Of all views that training makes, with labels and without."""
+        views = self.seen * sum(side**2 for side in self.sides)
+        return (views + self.classified * self.settings.image_size**2) / 1e6
 
     @property
     def exponentials(self) -> float:
@@ -87,22 +117,26 @@ class Workload:
         return self.settings.embedding_dim or find_architecture(self.settings.architecture).features or 512
 
     @property
-    def evaluated(self) -> int:
-        """Images that its encoder is measured on."""
-        return sum(held.train + held.test for held in (self.images, *self.others))
+    def probings(self) -> float:
+        """How many linear probes its own and its protocols' are worth."""
+        return 1 + sum(EVALUATIONS.get(name, 1.0) for name in self.protocols)
+
+    @property
+    def embedded(self) -> float:
+        """Images that its encoder is measured on, each as often as it is."""
+        own = self.probings * (self.images.train + self.images.test)
+        return own + sum(held.train + held.test for held in self.others)
 
     @property
     def evaluation_core_seconds(self) -> float:
         """Of embedding these, on the same core: a forward pass is a third of a step."""
         s = self.settings
-        once = milliseconds(s.architecture, s.image_size) / 3000
-        return once * self.evaluated * (1 + sum(EVALUATIONS.get(name, 1.0) for name in self.protocols))
+        return self.embedded * milliseconds(s.architecture, s.image_size) / 3000
 
     @property
     def probes(self) -> float:
         """Billions of products of the linear probes: images x features x classes."""
-        extra = 1 + sum(EVALUATIONS.get(name, 1.0) for name in self.protocols)
-        own = self.images.train * self.images.classes * extra
+        own = self.images.train * self.images.classes * self.probings
         return self.features * (own + sum(held.train * held.classes for held in self.others)) / 1e9
 
 
@@ -122,7 +156,12 @@ def milliseconds(architecture: str, side: int) -> float:
 
 
 def workload_of(
-    trial: TrialConfig, images: Images, *, protocols: tuple[str, ...] = (), others: tuple[Images, ...] = ()
+    trial: TrialConfig,
+    images: Images,
+    *,
+    protocols: tuple[str, ...] = (),
+    others: tuple[Images, ...] = (),
+    sharing: int = 1,
 ) -> Workload:
     """What a trial of a study has to compute.
 
@@ -131,7 +170,7 @@ def workload_of(
         images: All that its data set has.
         protocols: What it is measured by besides.
         others: Further data sets that it is probed on.
+        sharing: Trials with the same supervised reference.
     """
-    train = min(images.train, trial.limit_train or images.train)
-    held = Images(train=train, test=images.test, classes=images.classes)
-    return Workload(settings=trial, images=held, protocols=protocols, others=others)
+    held = replace(images, train=min(images.train, trial.limit_train or images.train))
+    return Workload(settings=trial, images=held, protocols=protocols, others=others, sharing=sharing)

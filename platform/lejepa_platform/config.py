@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from lejepa_core.errors import SettingError
 from lejepa_platform.trial_config import METHOD_VERSION, Flat, TrialConfig, differences, plain, tupled
-from lejepa_platform.variants import Resolved, Variant, Variants, check_variants, clashing, joined, resolved
+from lejepa_platform.variants import Grids, Resolved, Variant, Variants, check_variants, clashing, joined, resolved
 
 __all__ = [
     "METHOD_VERSION",
@@ -165,7 +165,7 @@ class StudyConfig:
             weights={**self.weights, **other.weights},
             seeds=union(self.seeds, other.seeds),
             trials=max(self.trials, other.trials),
-            variants=joined(self.variants, other.variants, self.shared),
+            variants=joined(Grids(self.variants, self.lambdas), Grids(other.variants, other.lambdas), self.shared),
         ).evaluated_on(self.evaluate_on)
 
     def conflicts(self, other: Self) -> list[str]:

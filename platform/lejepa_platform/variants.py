@@ -59,6 +59,13 @@ Variants = Mapping[str, Variant]
 """Name -> variant; empty for a study whose trials are all alike."""
 
 
+class Grids(NamedTuple):
+    """The variants of a study, and the values of λ of those that have none of their own."""
+
+    variants: Variants
+    lambdas: tuple[float, ...]
+
+
 class Resolved(NamedTuple):
     """A variant with what it shares with the others."""
 
@@ -167,7 +174,7 @@ def _alike(one: Variant, other: Variant) -> bool:
     return one.settings == other.settings and (one.lambdas is None) is (other.lambdas is None)
 
 
-def joined(first: Variants, second: Variants, shared: Mapping[str, Any]) -> dict[str, Variant]:
+def joined(first: Grids, second: Grids, shared: Mapping[str, Any]) -> dict[str, Variant]:
     """The variants of two studies that share all else; a study without variants counts as one beside the other's.
 
     Args:
@@ -175,14 +182,14 @@ def joined(first: Variants, second: Variants, shared: Mapping[str, Any]) -> dict
         second: Its values of λ are added where both have a variant.
         shared: What all trials of both share.
     """
-    first = first or _unnamed(second, shared)
-    second = second or _unnamed(first, shared)
+    one = first.variants or _unnamed(second.variants, shared, first.lambdas)
+    other = second.variants or _unnamed(first.variants, shared, second.lambdas)
     return {
         name: Variant(
-            settings=(first.get(name) or second[name]).settings,
-            lambdas=tuple({*_own(first, name), *_own(second, name)}) or None,
+            settings=(one.get(name) or other[name]).settings,
+            lambdas=tuple({*_own(one, name), *_own(other, name)}) or None,
         )
-        for name in dict.fromkeys([*first, *second])
+        for name in dict.fromkeys([*one, *other])
     }
 
 
@@ -190,12 +197,18 @@ def _own(variants: Variants, name: str) -> tuple[float, ...]:
     return (variants[name].lambdas or ()) if name in variants else ()
 
 
-def _unnamed(others: Variants, shared: Mapping[str, Any]) -> dict[str, Variant]:
-    """What a study without variants is beside others: as they are named, if it is one of them."""
+def _unnamed(others: Variants, shared: Mapping[str, Any], lambdas: tuple[float, ...]) -> dict[str, Variant]:
+    """What a study without variants is beside others: as they are named, if it is one of them, with its own λ."""
+    if not others:
+        return {}
     values = {**DEFAULTS, **shared}
     settings = {name: values[name] for other in others.values() for name in other.settings}
-    if not settings:
-        return {}
     own = Variant(settings=settings)
     alike = [name for name, other in others.items() if {**own.settings, **other.settings} == own.settings]
-    return {alike[0]: others[alike[0]]} if alike else {title(own.settings): own}
+    if not alike:
+        return {title(own.settings): own}
+    if common := [name for name in alike if others[name].lambdas is None]:
+        return {common[0]: others[common[0]]}
+    name, *rest = alike
+    held = set(chain.from_iterable(_own(others, other) for other in rest))
+    return {name: Variant(settings=others[name].settings, lambdas=tuple(v for v in lambdas if v not in held))}

@@ -78,6 +78,8 @@ class Item:
     """What encoders are measured by besides the linear probe."""
     evaluate_on: tuple[str, ...] = ()
     """Other data sets that encoders are probed on."""
+    anchors: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Variant -> values of λ that smaller grids keep, published optima and defaults; "" = all that share the item's."""
     trims: Mapping[Scale, Trim] = field(default_factory=dict)
 
     def recipe(self) -> Recipe:

@@ -53,4 +53,6 @@ def images_of(name: str) -> Images:
             f"{name} came, whose images are not counted yet; plan with a name of `lejepa datasets`, or ask run for "
             "--dry-run"
         )
-    return Images(train=spec.images["train"], test=spec.images["test"], classes=spec.classes)
+    return Images(
+        train=spec.images["train"], test=spec.images["test"], classes=spec.classes, per_class=spec.probe_per_class
+    )

@@ -1,21 +1,19 @@
 """From an item to a smaller study of the same shape, with every change in words. Pure functions."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from lejepa_core.architectures import find_architecture
 from lejepa_platform.config import Variant
-from lejepa_platform.variants import title
+from lejepa_platform.trial_config import DEFAULTS
+from lejepa_platform.variants import shown, title
 from sweeps.paper.item import Item, Scale, Trim
-from sweeps.paper.scales import BOUNDS, Bounds
+from sweeps.paper.scales import BOUNDS, LEAST, Bounds
 from sweeps.recipes import Recipe
 
 T = TypeVar("T")
-DEFAULTS: Final = {"slices": 1024, "projector_hidden": 512, "projector_dim": 64}
-"""What settings are where a recipe does not say."""
-LEAST: Final = {"batch_size": 16}
 MOST_SEEDS: Final = 3
 
 
@@ -33,6 +31,7 @@ class Scaled:
     architectures: Mapping[str, str] = field(default_factory=dict)
     """Stand-in -> whom it stands in for."""
     datasets: Mapping[str, str] = field(default_factory=dict)
+    """Data set -> which of the item's it stands in for; "" = none."""
     protocols: tuple[str, ...] = ()
     evaluate_on: tuple[str, ...] = ()
 
@@ -43,7 +42,7 @@ def scaled(item: Item, scale: Scale, datasets: Sequence[str] | None = None) -> S
     Args:
         item: Of `ITEMS`, and no benchmark.
         scale: full changes nothing.
-        datasets: In place of those that the scale would choose.
+        datasets: In place of those that the scale would choose. The item's own stand for themselves.
 
     Raises:
         SettingError: If the item is a benchmark.
@@ -54,13 +53,13 @@ def scaled(item: Item, scale: Scale, datasets: Sequence[str] | None = None) -> S
     bounds, trim = BOUNDS[scale], item.trims.get(scale, Trim())
     architectures = _architectures(full, bounds, trim)
     chosen = _datasets(full, bounds, trim, datasets)
-    variants = _variants(full, bounds, trim)
+    variants = _variants(full, bounds, trim, item.anchors)
     recipe = replace(
         full,
         name=f"{full.name}-{scale}",
         architectures=tuple(architectures),
         datasets=tuple(chosen),
-        lambdas=thinned(full.lambdas, trim.lambdas or bounds.lambdas),
+        lambdas=thinned(full.lambdas, trim.lambdas or bounds.lambdas, item.anchors.get("", ())),
         learning_rates=full.learning_rates if bounds.optimisers else None,
         weight_decays=full.weight_decays if bounds.optimisers else None,
         local_size=full.local_size if bounds.image_size >= full.shared["image_size"] else None,
@@ -68,14 +67,15 @@ def scaled(item: Item, scale: Scale, datasets: Sequence[str] | None = None) -> S
         shared={**_shared(full, bounds), **trim.shared},
     )
     recipe = replace(recipe, seeds=_seeds(recipe, bounds, trim))
+    names = {new: old for new, (old, _) in variants.items()}
     protocols = tuple(p for p in item.protocols if bounds.protocols is None or p in bounds.protocols)
     targets = item.evaluate_on if bounds.evaluate_on is None or not item.evaluate_on else bounds.evaluate_on
     return Scaled(
         item=item,
         scale=scale,
         recipe=recipe,
-        changes=tuple(_changes(full, recipe, item, protocols, targets)),
-        variants={new: old for new, (old, _) in variants.items()},
+        changes=tuple(_changes(full, recipe, item, names, protocols, targets)),
+        variants=names,
         architectures=architectures,
         datasets=chosen,
         protocols=protocols,
@@ -93,25 +93,33 @@ def _as_published(item: Item, full: Recipe, datasets: Sequence[str] | None) -> S
         changes=(_listed("data sets", full.datasets, recipe.datasets),) if changed else (),
         variants={name: name for name in full.variants},
         architectures={name: name for name in full.architectures},
-        datasets=dict(zip(recipe.datasets, [*full.datasets, *[""] * len(recipe.datasets)], strict=False)),
+        datasets=_paired(full.datasets, recipe.datasets),
         protocols=item.protocols,
         evaluate_on=item.evaluate_on,
     )
 
 
-def thinned(values: Sequence[T], most: int) -> tuple[T, ...]:
+def thinned(values: Sequence[T], most: int, kept: Sequence[T] = ()) -> tuple[T, ...]:
     """At most so many of some values, evenly spread, both ends among them.
 
     Args:
         values: In order.
         most: At least 1; with 1 the middle one stays.
+        kept: Values that stay, the first of them first where there is no room for all: the nearest of the others gives
+            way to each. What is not among the values is of no consequence.
     """
-    if len(values) <= most:
-        return tuple(values)
-    if most == 1:
-        return (values[len(values) // 2],)
     last = len(values) - 1
-    return tuple(values[round(i * last / (most - 1))] for i in range(most))
+    if last < most:
+        return tuple(values)
+    chosen = {round(i * last / (most - 1)) for i in range(most)} if most > 1 else {len(values) // 2}
+    wanted = [values.index(value) for value in kept if value in values]
+    fixed = ({0, last} if most > 1 else set()) | (chosen & set(wanted))
+    for place in wanted:
+        free = sorted(chosen - fixed)
+        if place not in chosen and free:
+            chosen = chosen - {min(free, key=lambda other: abs(other - place))} | {place}
+            fixed.add(place)
+    return tuple(values[i] for i in sorted(chosen))
 
 
 def _architectures(full: Recipe, bounds: Bounds, trim: Trim) -> dict[str, str]:
@@ -131,8 +139,7 @@ def _architectures(full: Recipe, bounds: Bounds, trim: Trim) -> dict[str, str]:
 def _datasets(full: Recipe, bounds: Bounds, trim: Trim, named: Sequence[str] | None) -> dict[str, str]:
     """Data set -> which it stands in for."""
     if named is not None or trim.datasets is not None:
-        chosen = tuple(named if named is not None else trim.datasets or ())
-        return dict(zip(chosen, [*full.datasets, *[full.datasets[-1]] * len(chosen)], strict=False))
+        return _paired(full.datasets, named if named is not None else trim.datasets or ())
     found: dict[str, str] = {}
     for name in full.datasets:
         for other in bounds.datasets.get(name, bounds.datasets.get("*", (name,))):
@@ -140,44 +147,56 @@ def _datasets(full: Recipe, bounds: Bounds, trim: Trim, named: Sequence[str] | N
     return found
 
 
+def _paired(own: Sequence[str], chosen: Sequence[str]) -> dict[str, str]:
+    """Data set -> which of an item's own it stands in for: itself, or one that nobody is yet; "" = none."""
+    left = iter([name for name in own if name not in chosen])
+    return {name: name if name in own else next(left, "") for name in chosen}
+
+
 def _shared(full: Recipe, bounds: Bounds) -> dict[str, Any]:
     shared = dict(full.shared)
     shared["epochs"] = min(shared["epochs"], bounds.epochs)
     shared["image_size"] = min(shared["image_size"], bounds.image_size)
     shared["precision"] = bounds.precision
+    if "warmup" in shared:
+        # As many epochs as it was.
+        shared["warmup"] *= full.shared["epochs"] / shared["epochs"]
     if bounds.limit_train is not None:
         shared["limit_train"] = bounds.limit_train
     if shared["views_local"]:
         shared["views_local"] = min(shared["views_local"], bounds.views_local)
     else:
         shared["views_global"] = min(shared["views_global"], bounds.views_global)
-    return shared | {name: _bounded(full, name, value, bounds) for name, value in _bound_in(full.shared, bounds)}
+    return shared | _bounded(full.shared, full, bounds)
 
 
-def _bound_in(settings: Mapping[str, Any], bounds: Bounds) -> list[tuple[str, int]]:
-    return [(name, int(settings[name])) for name in bounds.values if name in settings]
+def _bounded(settings: Mapping[str, Any], full: Recipe, bounds: Bounds) -> dict[str, int]:
+    """Those of some settings that a scale bounds, made smaller."""
+    return {name: settings[name] // _divisor(full, name, bounds) for name in bounds.values if name in settings}
 
 
-def _bounded(full: Recipe, name: str, value: int, bounds: Bounds) -> int:
-    """A value divided by the power of two that brings all values of its setting within bounds."""
-    every = [variant.settings[name] for variant in full.variants.values() if name in variant.settings] or [
-        full.shared.get(name, DEFAULTS.get(name, value))
-    ]
-    factor = 2 ** max(0, math.ceil(math.log2(max(every) / bounds.values[name])))
-    return max(LEAST.get(name, 1), value // factor) if value else 0
+def _divisor(full: Recipe, name: str, bounds: Bounds) -> int:
+    """The power of two that brings all values of a setting within bounds, as far as none falls below `LEAST`."""
+    every = [value for _, settings, _ in full.resolved if (value := settings.get(name))]
+    if not every:
+        return 1
+    wanted = math.ceil(math.log2(max(every) / bounds.values[name]))
+    possible = math.floor(math.log2(min(every) / LEAST.get(name, 1)))
+    return 2 ** max(0, min(wanted, possible))
 
 
-def _variants(full: Recipe, bounds: Bounds, trim: Trim) -> dict[str, tuple[str, Variant]]:
+def _variants(
+    full: Recipe, bounds: Bounds, trim: Trim, anchors: Mapping[str, tuple[float, ...]]
+) -> dict[str, tuple[str, Variant]]:
     """Name -> (name at full scale, variant)."""
     kept = trim.variants if trim.variants is not None else _kept(full.variants, bounds.variants)
     found = {}
     for name in kept:
         variant = full.variants[name]
-        smaller = {s: _bounded(full, s, v, bounds) for s, v in _bound_in(variant.settings, bounds)}
-        settings = {**variant.settings, **smaller}
+        settings = {**variant.settings, **_bounded(variant.settings, full, bounds)}
         if "weight_average" in settings:
             settings["weight_average"] = min(settings["weight_average"], bounds.weight_average)
-        lambdas = None if variant.lambdas is None else thinned(variant.lambdas, trim.lambdas or bounds.lambdas)
+        lambdas = variant.lambdas and thinned(variant.lambdas, trim.lambdas or bounds.lambdas, anchors.get(name, ()))
         new = title(settings) if name == title(variant.settings) else name
         found[new] = (name, Variant(settings=settings, lambdas=lambdas))
     return found
@@ -214,12 +233,17 @@ def _seeds(recipe: Recipe, bounds: Bounds, trim: Trim) -> tuple[int, ...]:
 
 
 def _changes(
-    full: Recipe, small: Recipe, item: Item, protocols: tuple[str, ...], targets: tuple[str, ...]
+    full: Recipe,
+    small: Recipe,
+    item: Item,
+    variants: Mapping[str, str],
+    protocols: tuple[str, ...],
+    targets: tuple[str, ...],
 ) -> list[str]:
     axes = [
         ("architectures", full.architectures, small.architectures),
         ("data sets", full.datasets, small.datasets),
-        ("λ", full.lambdas, small.lambdas),
+        *_lambdas(full, small, variants),
         ("seeds", full.seeds, small.seeds),
         ("learning rates", full.learning_rates or ("default",), small.learning_rates or ("default",)),
         ("weight decays", full.weight_decays or ("default",), small.weight_decays or ("default",)),
@@ -228,11 +252,12 @@ def _changes(
         ("other data sets", item.evaluate_on, targets),
     ]
     words = [_listed(title, before, after) for title, before, after in axes if before != after]
-    names = dict.fromkeys([*full.shared, *small.shared])
+    varied = set.intersection(*(set(one.settings) for one in small.variants.values())) if small.variants else set()
+    settings = {name: full.shared.get(name, DEFAULTS.get(name)) for name in small.shared if name not in varied}
     words += [
-        f"{name.replace('_', '-')}: {full.shared.get(name, 'all')} → {small.shared[name]}"
-        for name in names
-        if full.shared.get(name) != small.shared.get(name)
+        f"{name.replace('_', '-')}: {'all' if before is None else shown(before)} → {shown(small.shared[name])}"
+        for name, before in settings.items()
+        if before != small.shared[name]
     ]
     if full.local_size != small.local_size:
         words.append(f"side of local views: {full.local_size} → half of the global ones")
@@ -244,12 +269,23 @@ def _changes(
     return words
 
 
+def _lambdas(
+    full: Recipe, small: Recipe, variants: Mapping[str, str]
+) -> Iterator[tuple[str, tuple[float, ...], tuple[float, ...]]]:
+    """Each grid of λ and what became of it: that of the study, or that of a variant which has its own."""
+    own = {new: old for new, old in variants.items() if small.variants[new].lambdas}
+    if len(own) < max(1, len(variants)):
+        yield "λ", full.lambdas, small.lambdas
+    for new, old in own.items():
+        yield f"λ of {new}", full.variants[old].lambdas or (), small.variants[new].lambdas or ()
+
+
 def _listed(title: str, before: Iterable[object], after: Iterable[object]) -> str:
     first, second = [str(v) for v in before], [str(v) for v in after]
     return f"{title}: {_few(first)} → {_few(second)}"
 
 
 def _few(names: list[str]) -> str:
-    shown = "; ".join(names[:6]) if any(" " in name for name in names) else ", ".join(names[:6])
+    first = "; ".join(names[:6]) if any(" " in name for name in names) else ", ".join(names[:6])
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return (shown or "none") + more
+    return (first or "none") + more

@@ -10,7 +10,7 @@ from toys import STUDY
 from lejepa_core.errors import SettingError, UnknownNameError
 from lejepa_platform.config import StudyConfig, TrialConfig, Variant, differences
 from lejepa_platform.stored_variants import namer, planned_trials, report_files, slugs, variant_config
-from lejepa_platform.variants import joined
+from lejepa_platform.variants import Grids, joined
 
 VIEWS = {
     "few": Variant(settings={"views_global": 2, "slices": 256}),
@@ -148,7 +148,28 @@ def test_a_study_without_variants_becomes_one_beside_others(turned: bool) -> Non
 
 def test_a_study_that_is_one_of_the_others_variants_gets_its_name() -> None:
     known = {"two": Variant(settings={"views_global": 2}), "eight": Variant(settings={"views_global": 8})}
-    assert joined({}, known, STUDY.shared) == known
+    assert joined(Grids({}, (0.1,)), Grids(known, (0.2,)), STUDY.shared) == known
+
+
+OWN_GRIDS = {
+    "one of two": {"few": Variant(settings={"views_global": 2}, lambdas=(0.1, 0.2)),
+                   "many": Variant(settings={"views_global": 8}, lambdas=(0.1,))},
+    "the others": {"many": Variant(settings={"views_global": 8}, lambdas=(0.1, 0.3))},
+    "split by λ": {"low": Variant(settings={"views_global": 2}, lambdas=(0.1,)),
+                   "high": Variant(settings={"views_global": 2}, lambdas=(0.3, 0.4))},
+    "λ alone": {"low": Variant(settings={}, lambdas=(0.1,)), "high": Variant(settings={}, lambdas=(0.3, 0.4))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("variants", OWN_GRIDS.values(), ids=OWN_GRIDS)
+def test_trials_of_a_study_without_variants_stay_beside_grids_of_their_own(
+    variants: dict[str, Variant], turned: bool
+) -> None:
+    studies = [replace(STUDY, lambdas=(0.25, 0.3)), replace(STUDY, lambdas=(0.3,), variants=variants)]
+    first, second = reversed(studies) if turned else studies
+    kept = {trial.key for trial in first.extended(second).grid()}
+    assert kept == {trial.key for study in studies for trial in study.grid()}
 
 
 def test_files_of_variants_are_told_apart_on_any_disk() -> None:

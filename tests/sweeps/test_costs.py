@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from toys import STUDY
 
 from lejepa_core.architectures import find_architecture
 from lejepa_core.architectures.build import build_backbone
 from lejepa_core.errors import LejepaError
 from lejepa_core.settings import PretrainSettings
-from sweeps.costs import CostModel, Measured, calibrate, load, median_error, memory_bytes, save
+from sweeps.costs import PRIOR, CostModel, Measured, calibrate, load, median_error, memory_bytes, save
+from sweeps.estimate import BETWEEN_SECONDS, STARTUP_SECONDS, Batch, batches_of, cost
 from sweeps.flops import forward_flops
 from sweeps.machines import MACHINES, find_machine
 from sweeps.workload import Images, Workload, milliseconds
@@ -87,6 +89,74 @@ def test_twice_the_epochs_take_twice_the_training() -> None:
     assert twice.core_seconds == pytest.approx(2 * once.core_seconds)
     assert twice.exponentials == pytest.approx(2 * once.exponentials)
     assert twice.evaluation_core_seconds == once.evaluation_core_seconds
+
+
+def test_fine_tuning_costs_its_epochs_of_training() -> None:
+    plain = work()
+    tuned = replace(plain, protocols=("finetune",))
+    # 400 steps of 64 of 1000 images are 27 epochs; of 50,000 images 5, which is the least.
+    assert tuned.classified == 27 * 1000
+    large = replace(plain.images, train=50_000)
+    assert replace(tuned, images=large).classified == 5 * 50_000
+    assert replace(tuned, images=replace(large, per_class=20)).classified == 50 * 200
+    step = milliseconds("resnet10t_w32", 32) / 1000
+    views = 27_000 * 32**2 / 1e6
+    assert CostModel().seconds(tuned) - CostModel().seconds(plain) == pytest.approx(
+        PRIOR["backbone"] * 27_000 * step + PRIOR["views"] * views
+    )
+    gpu = MACHINES["a100"]
+    assert CostModel().seconds(tuned, gpu) - CostModel().seconds(plain, gpu) == pytest.approx(
+        27_000 * 3 * forward_flops("resnet10t_w32", 32) / (gpu.flops["*"] / 2) + gpu.megapixel * views
+    )
+
+
+def test_the_supervised_reference_costs_as_many_epochs_as_pretraining_once_for_all_that_share_it() -> None:
+    alone = replace(work(epochs=30), protocols=("supervised",))
+    assert alone.classified == 30 * 1000
+    assert replace(alone, sharing=6).classified == 5 * 1000
+    config = replace(STUDY, protocols=("supervised",), evaluate_on={})
+    images = Images(train=640, test=100, classes=10)
+    every = list(batches_of(config, dict.fromkeys(config.datasets, images)))
+    once = len(list(config.cells())) * len(config.seeds) * STUDY.shared["epochs"] * 640
+    assert sum(batch.trials * batch.work.classified for batch in every) == pytest.approx(once)
+
+
+def test_protocols_are_no_part_of_what_other_data_sets_cost() -> None:
+    tuned = replace(work(), protocols=("finetune", "few_shot"), others=(Images(train=100, test=100, classes=10),))
+    said = cost([Batch(tuned, 2)], MACHINES["laptop"], CostModel(), targets=("other",))
+    own = CostModel().seconds(replace(tuned, others=()))
+    assert said.transfer_seconds == pytest.approx(2 * (CostModel().seconds(tuned) - own))
+    plain = replace(tuned, protocols=())
+    alone = CostModel().seconds(plain) - CostModel().seconds(replace(plain, others=()))
+    assert said.transfer_seconds == pytest.approx(2 * alone)
+
+
+@pytest.mark.parametrize(("machine", "trials", "rounds", "width"), [
+    ("8xh100", 18, 3, 1), ("8xh100", 16, 2, 1), ("8xh100", 2, 1, 4), ("8xh100", 5, 1, 1), ("cpu:8", 9, 2, 1),
+    ("cpu:8", 3, 1, 1),
+])  # fmt: skip
+def test_trials_come_in_whole_rounds(machine: str, trials: int, rounds: int, width: int) -> None:
+    place = find_machine(machine)
+    each = CostModel().seconds(work(), place) + BETWEEN_SECONDS
+    said = cost([Batch(work(), trials)], place, CostModel())
+    assert said.wall_seconds - STARTUP_SECONDS == pytest.approx(rounds * each / width)
+    assert said.device_seconds == pytest.approx(trials * each)
+
+
+def test_a_trial_takes_as_many_gpus_as_hold_it() -> None:
+    large = work(batch_size=400, views_global=8)
+    room = memory_bytes(large) / 2.5
+    place = replace(find_machine("8xh100"), memory=room)
+    each = CostModel().seconds(large, place) + BETWEEN_SECONDS
+    # Three GPUs each: two trials at once, of four GPUs then, and so three rounds of five trials.
+    said = cost([Batch(large, 5)], place, CostModel())
+    assert said.wall_seconds - STARTUP_SECONDS == pytest.approx(3 * each / 4)
+
+
+def test_processes_that_share_a_trial_share_its_time() -> None:
+    each = CostModel().seconds(work()) + BETWEEN_SECONDS
+    said = cost([Batch(work(), 3)], MACHINES["laptop"], CostModel(), workers=2)
+    assert said.wall_seconds - STARTUP_SECONDS == pytest.approx(3 * each / 2)
 
 
 def test_images_that_fill_no_batch_are_not_seen() -> None:

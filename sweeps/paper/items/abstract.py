@@ -4,7 +4,6 @@ from typing import Final
 
 from sweeps.paper.item import PAPER, Item, Published
 from sweeps.paper.items.common import (
-    ALGORITHM,
     DEFAULT,
     LEARNING_RATE,
     LOCAL,
@@ -15,6 +14,7 @@ from sweeps.paper.items.common import (
     SPLITS,
     VIT_DECAY,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -31,16 +31,7 @@ def recipe() -> Recipe:
         learning_rates=(LEARNING_RATE,),
         weight_decays=(VIT_DECAY,),
         local_size=96,
-        shared={
-            **ALGORITHM,
-            "epochs": 100,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 2,
-            "views_local": 6,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=100, views_global=2, views_local=6),
     )
 
 
@@ -54,8 +45,7 @@ ITEM: Final = Item(
         Published(value=79.0, source=f"{PAPER}, abstract", architecture=VIT_H, dataset="imagenet1k"),
         *(
             Published(
-                value=value, source=f"{PAPER}, text", architecture=name, dataset="imagenet1k", metric="online/top1",
-                rival=True,
+                value=value, source=f"{PAPER}, text: online probe", architecture=name, dataset="imagenet1k", rival=True
             )
             for name, value in (("ViT-L/14 of the text", 77.1), ("ConvNeXt-V2-H of the text", 78.5))
         ),
@@ -73,4 +63,4 @@ ITEM: Final = Item(
         SPLITS,
     ),
     protocols=("paper",),
-)  # fmt: skip
+)

@@ -31,6 +31,10 @@ PROBE: Final = (
     "the paper probes the last two layers with LayerNorm and AdamW and does not say how the rate was chosen; here the "
     "linear probe of every study is reported, and `paper`, that probe with its rate chosen on validation, beside it"
 )
+ONLINE: Final = (
+    "what was published of an online probe on test images stands beside the linear probe of the frozen encoder: "
+    "`online/top1` here is of augmented training views, before the probe learns them"
+)
 SPLITS: Final = (
     "the paper chooses and reports on the same images; here λ and settings are chosen on validation images that are "
     "taken from train, and reported on test"
@@ -39,6 +43,11 @@ WARMUP: Final = "the length of the warm-up was not published: a tenth of the ste
 ONE_SEED: Final = "published without a seed or a spread: one run each"
 SLICES: Final = "Algorithm 1 has 256 slices, the text recommends 1024: 1024 here"
 PROJECTOR: Final = "the widths of the projector were not published for this table: 2048-2048-64 here"
+NOT_VIT: Final = (
+    "Algorithm 2 takes all views for global ones where a network is no ViT; here two of eight make the centre and six "
+    "are of 96 px, whatever the network"
+)
+ONE_DECAY: Final = "one weight decay, 5e-2, for all networks, where the README has 5e-4 for ResNets"
 LOCAL: Final = "local views of 96 px as in the paper; the reference's README has 98"
 IMAGENET100: Final = "which 100 classes ImageNet-100 has was not published: CMC's list here"
 INET10: Final = (
@@ -46,3 +55,17 @@ INET10: Final = (
     "is validation here: accuracies are not directly comparable"
 )
 RIVALS: Final = "rows of other methods are as published; nothing here trains them"
+
+
+def settings(*, epochs: int, views_global: int, views_local: int = 0) -> dict[str, Any]:
+    """What most of the paper's tables share: 512 images at 224 px, and a projector of 2048-2048-64."""
+    return {
+        **ALGORITHM,
+        "epochs": epochs,
+        "batch_size": 512,
+        "image_size": 224,
+        "views_global": views_global,
+        "views_local": views_local,
+        "projector_hidden": 2048,
+        "projector_dim": 64,
+    }

@@ -7,12 +7,17 @@ from lejepa_core.settings import Regularizer, Sampler
 from lejepa_platform.config import Variant
 from sweeps.paper.grids import crossed
 from sweeps.paper.item import Item, Trim
+from sweeps.paper.items.common import DEFAULT
 from sweeps.recipes import Recipe
 
 OWN: Final = "this project"
 UNPUBLISHED: Final = "nothing was published to set beside it; measured values stand alone"
 FACTORS: Final = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 """Of the published default, the same for all that are compared."""
+DEFAULTS: Final = {"lejepa": DEFAULT, "vicreg": 0.5, "simclr": 0.1}
+"""Objective -> its published default: of LeJEPA λ, of VICReg the weights 25, 25 and 1, of SimCLR the temperature."""
+BEST: Final = (DEFAULT, 0.02)
+"""λ of 8 and of 4 views in Table 7."""
 REFERENCE_BATCH: Final = 256
 AT_REFERENCE: Final = (0.01, 0.02, 0.05, 0.1, 0.2)
 """λ at the batch of reference; elsewhere that of the same weight."""
@@ -58,13 +63,14 @@ def comparators() -> Recipe:
     return _recipe(
         "comparators",
         {
-            "lejepa": Variant(settings={"objective": "lejepa"}, lambdas=by_odds(0.05)),
-            "vicreg": Variant(settings={"objective": "vicreg"}, lambdas=by_odds(0.5)),
+            "lejepa": Variant(settings={"objective": "lejepa"}, lambdas=by_odds(DEFAULTS["lejepa"])),
+            "vicreg": Variant(settings={"objective": "vicreg"}, lambdas=by_odds(DEFAULTS["vicreg"])),
             "simclr": Variant(
-                settings={"objective": "simclr"}, lambdas=tuple(round(0.1 * factor, 6) for factor in FACTORS)
+                settings={"objective": "simclr"},
+                lambdas=tuple(round(DEFAULTS["simclr"] * factor, 6) for factor in FACTORS),
             ),
         },
-        by_odds(0.05),
+        by_odds(DEFAULTS["lejepa"]),
     )
 
 
@@ -100,7 +106,13 @@ def views_lambda() -> Recipe:
 
 
 def _item(
-    name: str, title: str, about: str, make: Any, differences: tuple[str, ...], trims: Mapping[Any, Trim]
+    name: str,
+    title: str,
+    about: str,
+    make: Any,
+    differences: tuple[str, ...],
+    trims: Mapping[Any, Trim],
+    anchors: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Item:
     return Item(
         name=name,
@@ -109,6 +121,7 @@ def _item(
         source=OWN,
         make=make,
         differences=(UNPUBLISHED, *differences),
+        anchors=anchors or {},
         trims=trims,
     )
 
@@ -129,6 +142,7 @@ ITEMS: Final = (
             "one learning rate for all three, that of the architecture's group",
         ),
         {"cpu": Trim(lambdas=4, architectures=_ONE), "pilot": _PILOT},
+        {name: (default,) for name, default in DEFAULTS.items()},
     ),
     _item(
         "regularizers",
@@ -140,6 +154,7 @@ ITEMS: Final = (
             "cpu": Trim(lambdas=3, architectures=_ONE),
             "pilot": Trim(datasets=("patches",), seeds=2, architectures=_ONE),
         },
+        {"": (DEFAULT,)},
     ),
     _item(
         "slices-samplers",
@@ -167,5 +182,6 @@ ITEMS: Final = (
             "cpu": Trim(lambdas=4, architectures=_ONE),
             "pilot": Trim(datasets=("digits", "patches"), seeds=3, architectures=_ONE),
         },
+        {"": BEST},
     ),
 )

@@ -4,15 +4,16 @@ from typing import Final
 
 from sweeps.paper.item import PAPER, Item, Published
 from sweeps.paper.items.common import (
-    ALGORITHM,
     INET10,
     LOCAL,
+    NOT_VIT,
     ONE_SEED,
     PROBE,
     PROJECTOR,
     SLICES,
     SPLITS,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -54,16 +55,7 @@ def _recipe(name: str, architectures: tuple[str, ...], datasets: tuple[str, ...]
         learning_rates=(5e-3, 5e-4),
         weight_decays=(1e-1, 1e-2, 1e-5),
         local_size=96,
-        shared={
-            **ALGORITHM,
-            "epochs": epochs,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 2,
-            "views_local": 6,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=epochs, views_global=2, views_local=6),
     )
 
 
@@ -98,6 +90,7 @@ def _item(name: str, title: str, recipe: Recipe, caveats: tuple[str, ...]) -> It
             PROBE,
             SPLITS,
         ),
+        protocols=("paper",),
     )
 
 
@@ -105,7 +98,7 @@ FIGURE11: Final = _item(
     "figure11",
     "loss as a judge: ResNet-50 and ViT-S/8",
     _recipe("figure11", ("resnet50", VIT_S), ("imagenette", "galaxy10"), FIVE, 400),
-    (INET10,),
+    (INET10, NOT_VIT),
 )
 FIGURE11_IMAGENET: Final = _item(
     "figure11-imagenet1k",
@@ -117,5 +110,5 @@ FIGURE11_FLOWERS: Final = _item(
     "figure11-flowers102",
     "loss as a judge: ResNet-18 on Flowers102",
     _recipe("figure11-flowers102", ("resnet18",), ("flowers102",), FLOWERS, 400),
-    ("Figure 19's title gives 93.82 % for this setup",),
+    ("Figure 19's title gives 93.82 % for this setup", NOT_VIT),
 )

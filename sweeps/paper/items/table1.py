@@ -8,7 +8,6 @@ from lejepa_platform.variants import title
 from sweeps.paper.grids import listed
 from sweeps.paper.item import PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
-    ALGORITHM,
     DEFAULT,
     LEARNING_RATE,
     ONE_SEED,
@@ -17,6 +16,7 @@ from sweeps.paper.items.common import (
     SPLITS,
     VIT_DECAY,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -27,7 +27,10 @@ NOT_FREE: Final = (
     "LeJEPA does without, and drop-path 0.1; none of them is here, so that numbers need not agree"
 )
 CROPS: Final = "global views of 238 and local ones of 98 px as in the launch files; the paper's text has 224 and 96"
-WIDTHS: Final = "embedding and projector of the launch files' defaults were not published: 512 and 2048-2048-64 here"
+WIDTHS: Final = (
+    "widths that a table does not vary are the launch files' defaults, which were not published: 512 of the embedding, "
+    "2048-2048-64 of the projector here"
+)
 KNOTS: Final = "points are counted on [-t, t]; by symmetry (points + 1) / 2 on [0, t] are the same quadrature"
 DOMAINS: Final = (1.0, 3.0, 5.0)
 POINTS: Final = (5, 17, 41)
@@ -73,15 +76,9 @@ def ablation(name: str, variants: Mapping[str, Variant]) -> Recipe:
         local_size=98,
         variants=variants,
         shared={
-            **ALGORITHM,
-            "epochs": 100,
-            "batch_size": 512,
+            **settings(epochs=100, views_global=2, views_local=6),
             "image_size": 238,
-            "views_global": 2,
-            "views_local": 6,
             "embedding_dim": 512,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
         },
     )
 
@@ -121,7 +118,7 @@ TABLE1A: Final = _item(
             for points, value in zip(POINTS, row, strict=True)
         ]
     ),
-    "Does the quadrature of SIGReg matter? Within 1 point from [-3, 3] on; [-1, 1] loses 2.",
+    "Does the quadrature of SIGReg matter? Within 1.3 points from [-3, 3] on; [-1, 1] loses 2.",
     (KNOTS, WIDTHS, "the launch files have 512, 1024 and 4096 slices, the table prints 512 and 2048: these here"),
     {},
 )
@@ -166,8 +163,8 @@ TABLE1D: Final = _item(
             for dim, value in zip(DIMS, row, strict=True)
         ]
     ),
-    "How wide may embeddings and projections be? A smaller projector output is better throughout.",
-    ("embedding is taken to be a linear layer on the backbone, as in the reference's example: probes see it",),
+    "How wide may embeddings and projections be? A smaller projector output is better almost throughout.",
+    ("embedding is taken to be a linear layer on the backbone, as in the reference's example: probes see it", WIDTHS),
     {},
 )
 TABLE1E: Final = _item(

@@ -4,22 +4,25 @@ from typing import Final
 
 from sweeps.paper.item import EVERY, PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
-    ALGORITHM,
     DEFAULT,
     LEARNING_RATE,
     LOCAL,
+    NOT_VIT,
     ONE_SEED,
+    ONLINE,
+    PROBE,
     PROJECTOR,
     RIVALS,
     SLICES,
     SPLITS,
     VIT_DECAY,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
 SOURCE: Final = f"{PAPER}, Table 2"
-ONLINE: Final = f"{PAPER}, text: online probe on ImageNet-1k"
+TEXT: Final = f"{PAPER}, text: online probe on ImageNet-1k"
 VIT, CONVNEXT = "vit_large_patch14_224", "convnextv2_huge"
 TARGETS: Final = ("dtd", "aircraft", "cars", "cifar10", "cifar100", "flowers102", "food101", "pets")
 SHOTS: Final = ("_at_1", "_at_10", "")
@@ -44,16 +47,7 @@ def recipe() -> Recipe:
         learning_rates=(LEARNING_RATE,),
         weight_decays=(VIT_DECAY,),
         local_size=96,
-        shared={
-            **ALGORITHM,
-            "epochs": 100,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 2,
-            "views_local": 6,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=100, views_global=2, views_local=6),
     )
 
 
@@ -77,22 +71,26 @@ ITEM: Final = Item(
             for name, row in AVERAGES.items()
             for shots, value in zip(SHOTS, row, strict=True)
         ),
-        Published(value=77.1, source=ONLINE, architecture=VIT, dataset="imagenet1k", metric="online/top1"),
-        Published(value=78.5, source=ONLINE, architecture=CONVNEXT, dataset="imagenet1k", metric="online/top1"),
+        Published(value=77.1, source=TEXT, architecture=VIT, dataset="imagenet1k"),
+        Published(value=78.5, source=TEXT, architecture=CONVNEXT, dataset="imagenet1k"),
     ),
     differences=(
         "epochs were published for ViT-L alone: 100 for both here",
         "batch size, learning rate, weight decay and λ were not published for this table: those of Table 1's launch "
         "files and the recommended λ here",
         "few-shot draws were not published: five seeded draws here, of which the mean counts",
+        NOT_VIT,
         LOCAL,
         PROJECTOR,
         SLICES,
         WARMUP,
         RIVALS,
         ONE_SEED,
+        ONLINE,
+        PROBE,
         SPLITS,
     ),
+    protocols=("paper",),
     evaluate_on=TARGETS,
     trims={"cpu": Trim(datasets=("patches",)), "pilot": Trim(datasets=("patches",))},
 )

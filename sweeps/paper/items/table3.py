@@ -4,9 +4,9 @@ from typing import Final
 
 from sweeps.paper.item import LINEAR, PAPER, Item, Published
 from sweeps.paper.items.common import (
-    ALGORITHM,
     DEFAULT,
     LEARNING_RATE,
+    ONE_DECAY,
     PROBE,
     PROJECTOR,
     RIVALS,
@@ -14,6 +14,7 @@ from sweeps.paper.items.common import (
     SPLITS,
     VIT_DECAY,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -49,16 +50,7 @@ def recipe() -> Recipe:
         learning_rates=(LEARNING_RATE,),
         weight_decays=(VIT_DECAY,),
         seeds=(0, 1, 2),
-        shared={
-            **ALGORITHM,
-            "epochs": 400,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 8,
-            "views_local": 0,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=400, views_global=8),
     )
 
 
@@ -93,6 +85,7 @@ ITEM: Final = Item(
         "alone",
         "learning rate, weight decay, batch size, views and λ were not published for this table: the README's, and 8 "
         "views as in the reference's other studies of small networks",
+        ONE_DECAY,
         "Galaxy10 DECaLS has 17,736 images and no published split; the paper trains on 11,008, here 11,528 after "
         "validation and test are taken out",
         PROJECTOR,

@@ -6,17 +6,19 @@ from lejepa_platform.variants import title
 from sweeps.paper.grids import crossed
 from sweeps.paper.item import PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
-    ALGORITHM,
     DEFAULT,
     IMAGENET100,
     LEARNING_RATE,
     LOCAL,
+    NOT_VIT,
+    ONE_DECAY,
     ONE_SEED,
     PROBE,
     SLICES,
     SPLITS,
     VIT_DECAY,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -47,16 +49,7 @@ def recipe() -> Recipe:
         variants=crossed(
             {"predictor_depth": (0, PREDICTOR), "weight_average": (0.0, AVERAGE), "projector_depth": DEPTHS}
         ),
-        shared={
-            **ALGORITHM,
-            "epochs": 400,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 2,
-            "views_local": 6,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=400, views_global=2, views_local=6),
     )
 
 
@@ -86,8 +79,9 @@ ITEM: Final = Item(
     differences=(
         "what the predictor is, and what SWA averages and from when on, was not published: an MLP of two layers on the "
         "projections that predict, and the moving average of the weights with decay 0.999, here",
-        "λ, batch size, learning rate, weight decay and views were not published for this table: 0.05, the README's; "
-        "one weight decay for all three networks, where the README has another for ResNets",
+        "λ, batch size, learning rate, weight decay and views were not published for this table: 0.05 and the README's",
+        ONE_DECAY,
+        NOT_VIT,
         "widths of the projector were not published: hidden layers of 2048 and 64 projections here",
         IMAGENET100,
         LOCAL,

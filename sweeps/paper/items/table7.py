@@ -5,7 +5,6 @@ from typing import Final
 from lejepa_platform.config import Variant
 from sweeps.paper.item import PAPER, Item, Published, Trim
 from sweeps.paper.items.common import (
-    ALGORITHM,
     IMAGENET100,
     LEARNING_RATE,
     ONE_SEED,
@@ -15,6 +14,7 @@ from sweeps.paper.items.common import (
     SLICES,
     SPLITS,
     WARMUP,
+    settings,
 )
 from sweeps.recipes import Recipe
 
@@ -42,16 +42,7 @@ def recipe() -> Recipe:
             f"views_global={views}": Variant(settings={"views_global": views}, lambdas=tuple(row))
             for views, row in ACCURACIES.items()
         },
-        shared={
-            **ALGORITHM,
-            "epochs": 400,
-            "batch_size": 512,
-            "image_size": 224,
-            "views_global": 8,
-            "views_local": 0,
-            "projector_hidden": 2048,
-            "projector_dim": 64,
-        },
+        shared=settings(epochs=400, views_global=8),
     )
 
 
@@ -87,5 +78,6 @@ ITEM: Final = Item(
         SPLITS,
     ),
     protocols=("paper",),
-    trims={"cpu": Trim(lambdas=4), "pilot": Trim(lambdas=7, seeds=3)},
+    anchors={f"views_global={views}": (max(row, key=row.__getitem__),) for views, row in ACCURACIES.items()},
+    trims={"cpu": Trim(lambdas=4), "pilot": Trim(lambdas=9, seeds=3)},
 )

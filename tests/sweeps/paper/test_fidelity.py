@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from lejepa_core.architectures import find_architecture
 from lejepa_core.architectures.names import REFERENCE
-from sweeps.paper.item import EVERY, SCALES
+from sweeps.paper.item import EVERY, PAPER, SCALES
+from sweeps.paper.items.common import LOCAL, NOT_VIT, ONE_DECAY, ONLINE, PROBE
 from sweeps.paper.planning import study_of
 from sweeps.paper.registry import ITEMS
 from sweeps.paper.scaling import scaled
@@ -27,7 +29,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
                 "slices": 1000, "embedding_dim": 512, "projector_dim": 512},
     "minimal": {"epochs": 800, "batch_size": 256, "image_size": 128, "views_global": 4, "views_local": 0,
                 "slices": 256, "projector_dim": 16, "lambda_": 0.02, "learning_rate": 2e-3, "knots": 17, "t_max": 3.0,
-                "embedding_dim": 512, "projector_hidden": 2048},
+                "embedding_dim": 512, "projector_hidden": 2048, "global_scale": (0.08, 1.0), "warmup": 1 / 800},
     "stable-pretraining": {"epochs": 200, "batch_size": 128, "views_global": 2, "views_local": 6, "slices": 1024,
                            "learning_rate": 4e-4, "projector_dim": 512, "projector_hidden": 2048, "embedding_dim": 512},
     "eb_jepa": {"epochs": 300, "batch_size": 256, "views_global": 2, "views_local": 0, "slices": 256,
@@ -103,6 +105,30 @@ def test_every_published_number_is_of_a_trial_or_of_a_rival(name: str) -> None:
             assert row.architecture in recipe.architectures
             assert row.dataset in (*recipe.datasets, EVERY)
             assert row.lambda_ is None or row.lambda_ in grids[row.variant]
+
+
+def test_no_published_number_stands_beside_what_training_views_gave() -> None:
+    assert not [row for item in ITEMS.values() for row in item.published if row.metric.startswith("online/")]
+    assert ONLINE in ITEMS["table2"].differences and ONLINE in ITEMS["minimal"].differences
+    assert ".8, .8, .8 and .2" in "\n".join(ITEMS["minimal"].differences)
+
+
+@pytest.mark.parametrize("name", [name for name, item in ITEMS.items() if item.make and PAPER in item.source])
+def test_what_the_papers_tables_have_in_common_is_said_where_it_holds(name: str) -> None:
+    item, recipe = ITEMS[name], ITEMS[name].recipe()
+    groups = {find_architecture(architecture).group for architecture in recipe.architectures}
+    assert PROBE in item.differences and "paper" in item.protocols
+    assert (NOT_VIT in item.differences) is (groups != {"vit"} and recipe.shared["views_local"] > 0)
+    assert (ONE_DECAY in item.differences) is ("resnet" in groups and recipe.weight_decays == (5e-2,))
+    assert LOCAL not in item.differences or recipe.local_size == 96
+
+
+def test_words_on_table_1_hold_for_its_numbers() -> None:
+    values = [row.value for row in ITEMS["table1a"].published if not row.variant.startswith("t_max=1")]
+    assert "Within 1.3 points" in ITEMS["table1a"].about and round(max(values) - min(values), 1) == 1.3
+    assert "almost throughout" in ITEMS["table1d"].about
+    for part in "abcde":
+        assert "widths that a table does not vary" in "\n".join(ITEMS[f"table1{part}"].differences)
 
 
 def test_enough_items_and_each_says_what_differs() -> None:

@@ -1,9 +1,11 @@
 """Smaller studies keep the shape of what they stand for, and say what they left out."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from sweeps.paper.item import LINEAR, SCALES
 from sweeps.paper.registry import ITEMS
 from sweeps.paper.scaling import scaled, thinned
 
@@ -19,6 +21,42 @@ def test_fewer_values_keep_both_ends(most: int) -> None:
     assert list(kept) == sorted(set(kept))
 
 
+@pytest.mark.parametrize("most", [3, 4, 5, 7, 9, 12])
+@pytest.mark.parametrize("named", range(12))
+def test_fewer_values_keep_those_that_are_named(most: int, named: int) -> None:
+    kept = thinned(range(12), most, (named, 99))
+    assert len(kept) == most and {0, named, 11} <= set(kept)
+    assert thinned(range(12), 1, (named,)) == (named,)
+
+
+def test_where_there_is_no_room_for_all_that_are_named_the_first_stay() -> None:
+    assert thinned(range(12), 4, (5, 6, 7)) == (0, 5, 7, 11)
+    assert thinned(range(12), 3, (4, 5)) == (0, 4, 11)
+    assert thinned(range(12), 2, (4,)) == (0, 11)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", STUDIES)
+def test_published_optima_and_defaults_are_in_every_grid(name: str, scale: Any) -> None:
+    item, found = ITEMS[name], scaled(ITEMS[name], scale)
+    grids = {found.variants.get(variant, variant): lambdas for variant, _, lambdas in found.recipe.resolved}
+    optima: dict[str, tuple[float, float]] = {}
+    for row in item.published:
+        if row.lambda_ is not None and row.metric == LINEAR:
+            optima[row.variant] = max(optima.get(row.variant, (0.0, 0.0)), (row.value, row.lambda_))
+    for variant, (_, best) in optima.items():
+        assert best in grids[variant]
+    for variant, values in item.anchors.items():
+        for grid in [grids[variant]] if variant else grids.values():
+            assert set(values) <= set(grid)
+
+
+def test_defaults_of_all_comparators_are_compared_at_every_scale() -> None:
+    assert ITEMS["comparators"].anchors == {"lejepa": (0.05,), "vicreg": (0.5,), "simclr": (0.1,)}
+    pilot = {variant: lambdas for variant, _, lambdas in scaled(ITEMS["table7"], "pilot").recipe.resolved}
+    assert {0.01, 0.02, 0.05, 0.1} <= set(pilot["views_global=4"]) and 0.05 in pilot["views_global=8"]
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_smaller_grid_keeps_the_ends_of_lambda_and_adds_no_value(name: str) -> None:
     full, small = ITEMS[name].recipe(), scaled(ITEMS[name], "cpu")
@@ -29,9 +67,15 @@ def test_a_smaller_grid_keeps_the_ends_of_lambda_and_adds_no_value(name: str) ->
         assert (min(lambdas), max(lambdas)) == (min(whole), max(whole))
 
 
+@pytest.mark.parametrize("scale", ["cpu", "pilot"])
+@pytest.mark.parametrize("name", ["table1c", "batch-lambda"])
+def test_batches_keep_their_ratios_and_none_falls_below_16(name: str, scale: Any) -> None:
+    found = scaled(ITEMS[name], scale)
+    assert [s["batch_size"] for _, s, _ in found.recipe.resolved] == [16, 32, 64, 128]
+    assert list(found.variants.values()) == list(ITEMS[name].recipe().variants)
+
+
 def test_what_an_item_varies_keeps_its_ratios() -> None:
-    batches = [s["batch_size"] for _, s, _ in scaled(ITEMS["table1c"], "pilot").recipe.resolved]
-    assert batches == [16, 32, 64, 128]
     cells = {
         (s["embedding_dim"], s["slices"], s["projector_dim"])
         for _, s, _ in scaled(ITEMS["table1d"], "cpu").recipe.resolved
@@ -66,6 +110,31 @@ def test_named_data_sets_replace_the_bundled_ones() -> None:
     found = scaled(ITEMS["table5"], "cpu", ("folder:cats", "folder:dogs"))
     assert found.recipe.datasets == ("folder:cats", "folder:dogs")
     assert found.datasets == {"folder:cats": "flowers102", "folder:dogs": "cifar100"}
+
+
+@pytest.mark.parametrize("scale", ["cpu", "full"])
+def test_an_items_own_data_sets_stand_for_themselves(scale: Any) -> None:
+    named = ("folder:cats", "cifar10", "flowers102", "folder:dogs")
+    assert scaled(ITEMS["table5"], scale, named).datasets == {
+        "folder:cats": "cifar100", "cifar10": "cifar10", "flowers102": "flowers102", "folder:dogs": "food101",
+    }  # fmt: skip
+    assert scaled(ITEMS["lightly"], scale, ("imagenet1k", "cifar10")).datasets == {
+        "imagenet1k": "imagenet1k", "cifar10": "",
+    }  # fmt: skip
+
+
+def test_nothing_is_said_to_change_that_stays_as_it_is() -> None:
+    assert not [words for words in scaled(ITEMS["eb_jepa"], "cpu").changes if words.startswith("precision")]
+    assert "precision: float32 → bfloat16" in scaled(ITEMS["eb_jepa"], "1gpu").changes
+    said = scaled(ITEMS["table7"], "cpu").changes
+    assert not [words for words in said if words.startswith("views-global")]
+    assert "λ of views_global=2: 0.001, 0.005, 0.01, 0.02, 0.025 → 0.001, 0.01, 0.02, 0.025" in said
+
+
+def test_a_warm_up_has_as_many_epochs_at_every_scale() -> None:
+    for scale in SCALES:
+        shared = scaled(ITEMS["minimal"], scale).recipe.shared
+        assert shared["warmup"] * shared["epochs"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if any(not p.rival for p in ITEMS[name].published)])

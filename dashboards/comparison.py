@@ -1,8 +1,9 @@
 """What differs between two studies: settings, accuracies of the trials that both have, and the λ that each chose.
 
 Pure functions. Trials are paired by architecture, data set, λ and seed: by common random numbers both of a pair saw the
-same images in the same order, as far as the settings that differ allow. Accuracies are fractions, whatever ends in
-`_points` is a difference, second study less first, in percentage points.
+same images in the same order, as far as the settings that differ allow. Where λ weighs other terms in one study than in
+the other, or is another dial, equal numbers mean nothing: each study is then taken at the λ that it chose. Accuracies
+are fractions, whatever ends in `_points` is a difference, second study less first, in percentage points.
 """
 
 import json
@@ -29,15 +30,17 @@ def compare(first: Results, second: Results) -> Json:
 
     Returns:
         A JSON-serialisable object: `studies`, `settings` (name, first, second), `differences` (of all pairs and of each
-        cell, see `difference`), `chosen` (a row per cell of either study) and `notes`.
+        cell, see `difference`), `at_chosen` (whether pairs have the λ that each study chose, because λ is not the same
+        in both), `chosen` (a row per cell of either study) and `notes`.
     """
     points = points_of(first), points_of(second)
-    pairs = paired(*points)
+    pairs = paired(*points, same_dial=same_dial(first, second))
     return plain(
         {
             "studies": [_about(results) for results in (first, second)],
             "settings": settings(_settings(first), _settings(second)),
             "difference": difference(pairs),
+            "at_chosen": not same_dial(first, second),
             "cells": _cells(pairs),
             "chosen": _chosen(points),
             "notes": _notes((first, second), points, pairs),
@@ -47,7 +50,12 @@ def compare(first: Results, second: Results) -> Json:
 
 def pairs_of(first: Results, second: Results) -> pd.DataFrame:
     """`paired` of two studies: with several learning rates, of the trials best on validation at each λ."""
-    return paired(points_of(first), points_of(second))
+    return paired(points_of(first), points_of(second), same_dial=same_dial(first, second))
+
+
+def same_dial(first: Results, second: Results) -> bool:
+    """Whether λ weighs the same term in two studies, so that equal λ mean the same."""
+    return first.regularizer == second.regularizer
 
 
 def difference_words(found: Json) -> str:
@@ -74,22 +82,28 @@ def settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[s
     return [{"name": name, "first": one, "second": two} for name, one, two in texts if one != two]
 
 
-def paired(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+def paired(first: pd.DataFrame, second: pd.DataFrame, *, same_dial: bool) -> pd.DataFrame:
     """Trials of both studies that have an accuracy, by (architecture, data set, λ, seed).
 
     Args:
         first: Scored trials, one for each of these.
         second: Likewise.
+        same_dial: Whether equal λ mean the same. If not, pairs are by (architecture, data set, seed), each study at the
+            λ that it chose on validation in that cell.
 
     Returns:
         Columns of `PAIR`, `first` and `second` (test accuracy), `points`, their difference, and `same`, whether both
-        are one trial that both studies hold.
+        are one trial that both studies hold. Where λ is not the same, `lambda` is the first's, `lambda_second` the
+        other's.
     """
+    by = PAIR if same_dial else [*CELL, "seed"]
+    if not same_dial:
+        first, second = (part.merge(choose(part)[[*CELL, "lambda"]]) for part in (first, second))
     kept = [part.dropna(subset=["test"])[[*PAIR, "test", "key"]] for part in (first, second)]
     pairs = (
         kept[0]
         .rename(columns={"test": "first"})
-        .merge(kept[1].rename(columns={"test": "second"}), on=PAIR, suffixes=("", "_second"))
+        .merge(kept[1].rename(columns={"test": "second"}), on=by, suffixes=("", "_second"))
     )
     pairs["same"] = pairs["key"] == pairs["key_second"]
     pairs = pairs.drop(columns=["key", "key_second"])
@@ -188,15 +202,18 @@ def _chosen(points: tuple[pd.DataFrame, pd.DataFrame]) -> list[Json]:
 
 def _notes(both: tuple[Results, Results], points: tuple[pd.DataFrame, pd.DataFrame], pairs: pd.DataFrame) -> list[str]:
     found = []
+    alike = same_dial(*both)
+    if not alike:
+        found.append("λ is not the same in both: a pair has the λ that each chose on validation in its cell.")
     if same := int(pairs["same"].sum()):
         found.append(f"{same} of {len(pairs)} pairs are one and the same trial, which both studies hold.")
     for results, part in zip(both, points, strict=True):
         alone = int(part["test"].notna().sum()) - len(pairs)
-        if alone:
+        if alone and alike:
             found.append(
                 f"{alone} trials of {results.name} with an accuracy have no partner: left out of the differences."
             )
-        if results.searched:
+        if results.searched and alike:
             found.append(f"{results.name} searched λ: few values, if any, are in both.")
         diverged = int((part["outcome"] == "diverged").sum())
         if diverged:

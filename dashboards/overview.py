@@ -48,7 +48,7 @@ def render_overview(results: Results, found: Json, links: Json) -> str:
 def _figures(results: Results, found: Json) -> dict[str, list[Markup]]:
     floor, rows = floor_words(results.pretrained), found["rows"]
     points = {name: points_of(results.only(name)) for name in results.variants}
-    reference, differing = results.variants[0], differences_data(points)
+    reference, differing = results.variants[0], differences_data(results, points)
     figures: dict[str, list[Any]] = {"lines": [], "dots": [], "differences": []}
     if not _crowded(found):
         if all(len(one["lambdas"]) == 1 for one in found["variants"]):

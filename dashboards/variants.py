@@ -2,7 +2,7 @@
 
 Accuracies are fractions; whatever ends in `_points` is a difference in percentage points. Each variant is judged as the
 study that it would be by itself; only differences between two look at the trials of both, paired as common random
-numbers pair them.
+numbers pair them, see `comparison`.
 """
 
 from collections import Counter
@@ -16,7 +16,8 @@ from dashboards.comparison import difference_over_seeds, difference_words, paire
 from dashboards.results import PENDING, Results
 from dashboards.statistics.scores import CELL, at_best_settings, choose, pooled_intervals, score
 from dashboards.summary import Json, plain
-from lejepa_platform.stored_variants import lambdas_of, report_files
+from lejepa_core.methods import label_of
+from lejepa_platform.stored_variants import lambdas_of, report_files, variant_config
 
 POOLED = "spread pooled over λ"
 POOLED_MORE = "spread pooled over λ and variants"
@@ -86,10 +87,10 @@ def overview(results: Results, summaries: Mapping[str, Json]) -> Json:
         "variants": variants,
         "at_chosen": _at_chosen(points),
         "rows": variant_rows(results),
-        "differences": differences(points),
+        "differences": differences(results, points),
         "notes": list(results.notes),
     }
-    texts = {"verdict": _verdict(found, points), "warnings": _warnings(found)}
+    texts = {"verdict": _verdict(found, results, points), "warnings": _warnings(found)}
     return plain({**texts, **found})
 
 
@@ -123,18 +124,45 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def differences(points: Mapping[str, pd.DataFrame]) -> list[Json]:
-    """Each variant less the first, by cell, λ and seed where both have them.
+def dials(results: Results) -> dict[str, str]:
+    """Variant -> what λ weighs there; equal λ mean the same where this is equal."""
+    return {name: label_of(variant_config(results.config, name)) for name in results.variants}
+
+
+def variant_pairs(results: Results, points: Mapping[str, pd.DataFrame], first: str, second: str) -> pd.DataFrame:
+    """`comparison.paired` trials of two variants.
 
     Args:
+        results: Of the study.
+        points: Variant -> `comparison.points_of` it.
+        first: Name of a variant.
+        second: Of another.
+    """
+    weighed = dials(results)
+    return paired(points[first], points[second], same_dial=weighed[first] == weighed[second])
+
+
+def differences(results: Results, points: Mapping[str, pd.DataFrame]) -> list[Json]:
+    """Each variant less the first, see `variant_pairs`.
+
+    Args:
+        results: Of the study.
         points: Variant -> `comparison.points_of` it.
 
     Returns:
-        `difference_over_seeds`, with the `variant` and what it is compared with, `reference`.
+        `difference_over_seeds`, with the `variant`, what it is compared with, `reference`, and `at_chosen`, whether
+        each is at the λ that it chose because λ is not the same in both.
     """
-    (reference, first), *others = points.items()
+    reference, *others = points
+    weighed = dials(results)
     return [
-        {"variant": name, "reference": reference, **difference_over_seeds(paired(first, own))} for name, own in others
+        {
+            "variant": name,
+            "reference": reference,
+            "at_chosen": weighed[name] != weighed[reference],
+            **difference_over_seeds(variant_pairs(results, points, reference, name)),
+        }
+        for name in others
     ]
 
 
@@ -148,7 +176,7 @@ def _at_chosen(points: Mapping[str, pd.DataFrame]) -> Json:
     return {"cells": len(shared), "variants": variants}
 
 
-def _verdict(found: Json, points: Mapping[str, pd.DataFrame]) -> str:
+def _verdict(found: Json, results: Results, points: Mapping[str, pd.DataFrame]) -> str:
     what = ", ".join(found["varied"])
     n = len(found["variants"])
     head = f"{n} variant{'s' * (n != 1)} of {what}"
@@ -168,9 +196,12 @@ def _verdict(found: Json, points: Mapping[str, pd.DataFrame]) -> str:
         return f"{text}; {ended}"
     first = next(iter(points))
     other = others[0] if best == first else first
-    about = difference_over_seeds(paired(points[other], points[best]))
-    words = difference_words({"studies": [{"name": other}, {"name": best}], "difference": about})
-    return f"{text}; over all λ that both have, {words.removesuffix('.')}; {ended}"
+    about = difference_over_seeds(variant_pairs(results, points, other, best))
+    words = difference_words({"studies": [{"name": other}, {"name": best}], "difference": about}).removesuffix(".")
+    weighed = dials(results)
+    if weighed[other] == weighed[best]:
+        return f"{text}; over all λ that both have, {words}; {ended}"
+    return f"{text}; each at the λ that it chose, since λ is not the same in both, {words}; {ended}"
 
 
 def _others(counts: Mapping[str, int]) -> str:
@@ -186,6 +217,13 @@ def _warnings(found: Json) -> list[str]:
     ]
     if found["rows"] and all(row["n"] <= 1 for row in found["rows"]):
         warnings.append("There is one seed: nothing here tells an effect of a setting from the luck of a run.")
-    if len({tuple(one["lambdas"]) for one in found["variants"]}) > 1:
+    apart = [row["variant"] for row in found["differences"] if row["at_chosen"]]
+    if apart:
+        warnings.append(
+            f"λ is not the same in {found['variants'][0]['name']} and in {', '.join(apart)}: these are compared at the "
+            "λ that each chose on validation."
+        )
+    alike = [tuple(one["lambdas"]) for one in found["variants"] if one["name"] not in apart]
+    if len(set(alike)) > 1:
         warnings.append("Not all variants have the same λ: differences are over those that two of them share.")
     return warnings

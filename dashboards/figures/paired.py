@@ -1,6 +1,8 @@
 """Two studies: the difference in test accuracy of each pair of trials, a row per cell."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -26,16 +28,21 @@ def paired_data(pairs: pd.DataFrame) -> tuple[PairedRow, ...]:
     """What to draw, from `comparison.paired`."""
     rows = []
     for (architecture, dataset), cell in pairs.groupby(CELL):
-        where = zip(cell["lambda"], cell["seed"], strict=True)
         rows.append(
             PairedRow(
                 name=f"{architecture} · {dataset}",
                 points=tuple(float(value) for value in cell["points"]),
-                labels=tuple(f"λ {lam:g}, seed {seed:g}" for lam, seed in where),
+                labels=tuple(pair_label(pair) for pair in cell.to_dict("records")),
                 mean=float(cell["points"].mean()),
             )
         )
     return tuple(rows)
+
+
+def pair_label(pair: Mapping[Any, Any]) -> str:
+    """λ and seed of a row of `comparison.paired`; of two λ, the second's first, as it is in the difference."""
+    lambdas = [pair[name] for name in ("lambda_second", "lambda") if name in pair]
+    return f"λ {' less '.join(f'{lam:g}' for lam in lambdas)}, seed {pair['seed']:g}"
 
 
 def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str, what: str = "cell") -> go.Figure:

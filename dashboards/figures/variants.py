@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pandas as pd
 
-from dashboards.comparison import paired
 from dashboards.figures.accuracy import AccuracyPanel, accuracy_data
 from dashboards.figures.dots import Dot, DotPanel, SeedPoint
-from dashboards.figures.paired import PairedRow
+from dashboards.figures.paired import PairedRow, pair_label
 from dashboards.results import Results
 from dashboards.statistics.scores import CELL, column
 from dashboards.summary import Json
+from dashboards.variants import variant_pairs
 
 
 def lines_data(results: Results) -> tuple[AccuracyPanel, ...]:
@@ -73,22 +73,25 @@ def _floor(trials: pd.DataFrame) -> float | None:
     return None if pd.isna(floor) else float(floor)
 
 
-def differences_data(points: Mapping[str, pd.DataFrame]) -> tuple[PairedRow, ...]:
-    """A row per variant but the first: each of its trials less that of the first with the same cell, λ and seed.
+def differences_data(results: Results, points: Mapping[str, pd.DataFrame]) -> tuple[PairedRow, ...]:
+    """A row per variant but the first: each of its trials less the first's, paired by `variants.variant_pairs`.
 
     Args:
+        results: Of the study.
         points: Variant -> `comparison.points_of` it.
     """
-    (_, first), *others = points.items()
+    reference, *others = points
     rows = []
-    for name, own in others:
-        pairs = paired(first, own)
-        where = zip(*(pairs[field] for field in (*CELL, "lambda", "seed")), strict=True)
+    for name in others:
+        pairs = variant_pairs(results, points, reference, name)
         rows.append(
             PairedRow(
                 name=name,
                 points=tuple(float(value) for value in pairs["points"]),
-                labels=tuple(f"{a} · {d}, λ {lam:g}, seed {seed:g}" for a, d, lam, seed in where),
+                labels=tuple(
+                    f"{pair['architecture']} · {pair['dataset']}, {pair_label(pair)}"
+                    for pair in pairs.to_dict("records")
+                ),
                 mean=float(pairs.groupby(CELL)["points"].mean().mean()),
             )
         )

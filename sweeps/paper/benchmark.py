@@ -3,11 +3,12 @@
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 
 from lejepa_core.sigreg import SIGReg
+from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import Storage, write_json
 from sweeps.paper.item import Item, Scale
@@ -38,11 +39,25 @@ def shapes(scale: Scale) -> list[Shape]:
     return [Shape(*shape) for shape in TIMES if most is None or shape[0] * shape[1] <= most]
 
 
-def plan_benchmark(item: Item) -> Iterator[str]:
+def benchmark_json(item: Item, scale: Scale) -> dict[str, Any]:
+    """What `lejepa paper plan --json` prints."""
+    there = shapes(scale)
+    return {
+        "item": item.name,
+        "scale": scale,
+        "shapes": [shape._asdict() for shape in there],
+        "repeats": REPEATS,
+        "memory_bytes": 4 * 2 * max(shape.samples * shape.slices for shape in there),
+        "differences": list(item.differences),
+    }
+
+
+def benchmark_lines(item: Item, scale: Scale) -> Iterator[str]:
     """Lines of `lejepa paper plan`."""
-    yield f"{item.name}: {item.title}, a benchmark: {len(TIMES)} shapes, {REPEATS} times each, seconds to a minute"
-    largest = max(samples * slices for samples, slices, _ in TIMES)
-    yield f"memory   about {4 * largest * 2 / 1e9:.1f} GB for the largest shape"
+    plan = benchmark_json(item, scale)
+    yield f"{item.name} at scale {scale}: {item.title}"
+    yield f"shapes   {len(plan['shapes'])} of {len(TIMES)}, {REPEATS} times each, seconds to a minute"
+    yield f"memory   about {plan['memory_bytes'] / 1e9:.1f} GB for the largest shape"
     yield ""
     yield "differs from what was published:"
     yield from (f"- {line}" for line in item.differences)
@@ -70,21 +85,28 @@ def _pass(statistic: SIGReg, x: torch.Tensor, step: int, device: torch.device) -
     return time.perf_counter() - start
 
 
-def run_benchmark(item: Item, scale: Scale, storage: Storage) -> int:
+def run_benchmark(item: Item, scale: Scale, storage: Storage, study: str | None) -> int:
     """Measure the rows, keep them, and compare.
 
     Args:
         item: Table 6.
         scale: See `shapes`.
-        storage: Where the page goes.
+        storage: Of all studies.
+        study: Name of the folder there; None = that of the item and the scale.
 
     Returns:
         The exit code.
+
+    Raises:
+        StudyError: If the name is none, or that of a study.
     """
     from sweeps.paper.comparing import compare_item
 
-    ledger = StudyLedger.at(storage, f"paper-{item.name}-{scale}")
+    preset = f"paper-{item.name}-{scale}"
+    ledger = StudyLedger.at(storage, study or preset)
+    if ledger.exists():
+        raise StudyError(f"{ledger.name!r} is a study, and {item.name} is a benchmark; choose another --study")
     rows = {shape_name(*shape): dict(zip(("value", "sd"), timed(shape), strict=True)) for shape in shapes(scale)}
-    write_json(ledger.path / "benchmark.json", {"rows": rows, "dims": DIMS, "repeats": REPEATS})
-    compare_item(item, scale, storage, study=None, as_json=False)
+    write_json(ledger.path / "benchmark.json", {"preset": preset, "rows": rows, "dims": DIMS, "repeats": REPEATS})
+    compare_item(item, scale, storage, study=study, as_json=False)
     return 0

@@ -20,7 +20,7 @@ from lejepa_platform.storage import Storage
 from sweeps.costs import CostModel, load
 from sweeps.machines import MACHINES, Machine, find_machine
 from sweeps.paper import words
-from sweeps.paper.item import Scale
+from sweeps.paper.item import Item, Scale
 from sweeps.paper.registry import ITEMS, find_item
 from sweeps.paper.scaling import scaled
 from sweeps.running import RunArguments
@@ -72,13 +72,11 @@ class Plan:
     def run(self) -> int:
         """Print the plan."""
         # Imported here: they import torch, which takes seconds.
-        from sweeps.paper.benchmark import plan_benchmark
         from sweeps.paper.planning import planned_cost
 
         item = find_item(self.item)
         if item.make is None:
-            print(*plan_benchmark(item), sep="\n")
-            return 0
+            return _plan_benchmark(item, self.scale, as_json=self.json)
         machine, model = machine_and_model(self.machine)
         found = scaled(item, self.scale, self.datasets)
         cost = planned_cost(found, machine, model)
@@ -110,8 +108,10 @@ class Run(RunArguments):
         from sweeps.paper.running import run_item
 
         item = find_item(self.item)
+        if item.make is None and self.dry_run:
+            return _plan_benchmark(item, self.scale, as_json=False)
         if item.make is None:
-            return run_benchmark(item, self.scale, self.storage)
+            return run_benchmark(item, self.scale, self.storage, self.study)
         found = scaled(item, self.scale, self.datasets)
         return run_item(found, self, study=self.study, dry_run=self.dry_run)
 
@@ -159,6 +159,16 @@ class Calibrate:
         error = f"median error {median_error(model, trials):.0%} on them" if trials else "as it came"
         print(f"calibrated on {len(trials)} trials, {error}: {path}")
         return 0
+
+
+def _plan_benchmark(item: Item, scale: Scale, *, as_json: bool) -> int:
+    from sweeps.paper.benchmark import benchmark_json, benchmark_lines
+
+    if as_json:
+        print(json.dumps(benchmark_json(item, scale), indent=1, ensure_ascii=False))
+    else:
+        print(*benchmark_lines(item, scale), sep="\n")
+    return 0
 
 
 def machine_and_model(named: str | None) -> tuple[Machine, CostModel]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from dashboards.pages import SCALED, panels, template
@@ -11,16 +11,19 @@ from lejepa_core.errors import SettingError
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import Location, Storage, read_json, write_bytes
-from sweeps.paper.figures import curves_data, dots_data, draw_curves, draw_dots, published_name, row_name
+from sweeps.paper.figures import Curves, Dots, curves_data, dots_data, draw_curves, draw_dots, row_name
 from sweeps.paper.item import Item, Scale
-from sweeps.paper.matching import Pair, agreement, best_lambdas, matched, orders, unmatched
-from sweeps.paper.measured import Row, measured_rows
+from sweeps.paper.matching import Pair, agreements, best_lambdas, matched, orders, unmatched
+from sweeps.paper.measured import Row, measured_rows, variants_of
 from sweeps.paper.scaling import Scaled, scaled
-from sweeps.paper.trend import VARIED, Trend, slope, trend, varied
+from sweeps.paper.trend import VARIED, Trend, published_trend, trend
+from sweeps.paper.words import published_name, published_words
+from sweeps.planning import absolute
 from sweeps.recipes import Recipe
 
 Json = dict[str, Any]
 PAGE = "paper.html"
+ANOTHER_MACHINE = "another machine than the published one: the order of rows can be compared, their milliseconds cannot"
 
 
 def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | None, as_json: bool) -> None:
@@ -35,6 +38,7 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
 
     Raises:
         StudyError: If there is no such study.
+        SettingError: If it is of another item, or at another scale.
         StorageError: If the page cannot be written.
     """
     name = study or f"paper-{item.name}-{scale}"
@@ -51,31 +55,39 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
 
 def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row], Trend | None]:
     if item.make is None:
-        return _benchmark(item, scale, folder)
+        return _benchmark(item, scale, folder, name)
     if not StudyLedger(folder).exists():
         raise StudyError(f"no study {name!r}; run it: lejepa paper run {item.name} --scale {scale}")
     results = read_results(folder)
-    if str(results.config.get("preset")) != f"paper-{item.name}-{scale}":
-        raise SettingError(f"study {name!r} is of {results.config.get('preset')}, not of {item.name} at scale {scale}")
-    found = scaled(item, scale, tuple(results.config["datasets"]))
+    _check(name, str(results.config.get("preset")), item, scale)
+    planned = scaled(item, scale, tuple(results.config["datasets"]))
+    # Those that the study has, which may have been extended, or be without one of them.
+    found = replace(planned, recipe=replace(planned.recipe, variants=variants_of(results)))
     metrics = [one.metric for one in item.published if not one.rival]
-    return found, measured_rows(results, metrics), trend(results, found.recipe.variants)
+    rows = measured_rows(results, metrics, [absolute(target) for target in found.evaluate_on])
+    return found, rows, trend(results, found.recipe.variants)
 
 
-def _benchmark(item: Item, scale: Scale, folder: Location) -> tuple[Scaled, list[Row], None]:
+def _check(name: str, preset: str, item: Item, scale: Scale) -> None:
+    if preset != f"paper-{item.name}-{scale}":
+        raise SettingError(f"study {name!r} is of {preset}, not of {item.name} at scale {scale}")
+
+
+def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row], None]:
     held = read_json(folder / "benchmark.json")
     if not isinstance(held, dict):
         raise StudyError(f"nothing was measured of {item.name}; run it: lejepa paper run {item.name} --scale {scale}")
+    _check(name, str(held.get("preset")), item, scale)
     rows = [
-        Row(variant=name, architecture="SIGReg", dataset="", lambda_=None, metric="milliseconds", mean=row["value"],
-            low=row["value"] - row["sd"], high=row["value"] + row["sd"], n=held["repeats"], chosen=True, failed=0)
-        for name, row in held["rows"].items()
+        Row(variant=shape, architecture="SIGReg", dataset="", lambda_=None, metric="milliseconds", mean=row["value"],
+            low=None, high=None, sd=row["sd"], n=held["repeats"], chosen=True, failed=0)
+        for shape, row in held["rows"].items()
     ]  # fmt: skip
-    changes = (
-        () if scale in ("full", "cluster", "1gpu") else ("the largest rows are left out, and it is another machine",)
-    )
+    changes = [ANOTHER_MACHINE]
+    if len(rows) < len(item.published):
+        changes.append(f"rows: the largest are left out, {len(rows)} of {len(item.published)} stay")
     recipe = Recipe(name=f"paper-{item.name}-{scale}", architectures=(), datasets=(), lambdas=())
-    return Scaled(item=item, scale=scale, recipe=recipe, changes=changes), rows, None
+    return Scaled(item=item, scale=scale, recipe=recipe, changes=tuple(changes)), rows, None
 
 
 def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> Json:
@@ -87,11 +99,14 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> J
         found_trend: From `trend`.
 
     Returns:
-        JSON: `item`, `title`, `about`, `source`, `scale`, `banner`, `findings` in words, `rows` (what was published,
-        and what stands for it), `others` (measured without a published number), `changes` and `differences`.
+        JSON: `item`, `title`, `about`, `source`, `scale`, `banner`, `stand_ins` (what the two sides do not share),
+        `findings` in words, `trend` and `published_trend` (see `Trend`; None without one), `spread` (what stands beside
+        measured means), `rows` (what was published, and what stands for it), `others` (measured without a published
+        number), `changes` and `differences`.
     """
     pairs = matched(found, rows)
     item = found.item
+    published = published_trend(item)
     return {
         "item": item.name,
         "title": item.title,
@@ -99,7 +114,11 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> J
         "source": item.source,
         "scale": found.scale,
         "banner": banner_of(found),
-        "findings": findings(found, pairs, found_trend),
+        "stand_ins": stand_ins(found),
+        "findings": findings(found, pairs, found_trend, published),
+        "trend": None if found_trend is None else asdict(found_trend),
+        "published_trend": None if published is None else asdict(published),
+        "spread": f"sd of {rows[0].n} passes" if item.make is None and rows else "95 % interval",
         "rows": [_pair(pair) for pair in pairs],
         "others": [_row(row) for row in unmatched(pairs, rows)],
         "changes": list(found.changes),
@@ -111,21 +130,30 @@ def banner_of(found: Scaled) -> str:
     """What the page says above all else; empty where the study is the published setting."""
     if not found.changes:
         return ""
+    if found.item.make is None:
+        return f"Scale {found.scale}, {'; '.join(found.changes)}."
     return (
         f"{SCALED} scale {found.scale}, not the published setting. Numbers of the two sides are not comparable; only "
         "orders and places are."
     )
 
 
-def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None) -> list[str]:
+def stand_ins(found: Scaled) -> str:
+    """Whether networks or images are others than the published ones, in words; empty where neither are."""
+    networks = any(here != there for here, there in found.architectures.items())
+    images = any(here != there for here, there in found.datasets.items())
+    if networks:
+        return "other networks on other images" if images else "other networks on the same images"
+    return "the same networks on other images" if images else ""
+
+
+def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, published: Trend | None) -> list[str]:
     """What the two sides have in common, in sentences."""
-    said = []
-    close = agreement(found, pairs)
-    if close is not None:
-        said.append(
-            f"Measured less published: {close.mean_points:+.1f} points on average of {close.n}; {close.inside} of "
-            f"{close.with_interval} published values lie in the interval of what was measured."
-        )
+    said = [
+        f"Measured less published ({one.metric}): {one.mean_points:+.1f} points on average of {one.n}; {one.inside} of "
+        f"{one.with_interval} published values lie in the interval of what was measured."
+        for one in agreements(found, pairs)
+    ]
     said += [
         f"Order of {one.n} rows ({one.metric}): Spearman's ρ of published and measured is {one.rho:+.2f}."
         for one in orders(pairs)
@@ -136,50 +164,44 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None) ->
         for one in best_lambdas(pairs)
     ]
     if found_trend is not None:
-        said.append(trend_words(found, found_trend))
+        said.append(trend_words(found_trend))
+    if published is not None:
+        power = f"The published table's power of {VARIED[published.setting].title} is {published.slope.mean:+.2f}."
+        said.append(f"{power} {_null_words(published)} {_grid_words(published)}")
     there = sum(pair.measured is not None for pair in pairs)
     ours = sum(not pair.published.rival for pair in pairs)
     said.append(f"{there} of {ours} published numbers have a measured one beside them.")
     return said
 
 
-def trend_words(found: Scaled, one: Trend) -> str:
-    """Whether the best λ goes with what the study varies."""
-    what = VARIED[one.setting]
-    interval = (
-        f"95 % CI {one.slope.low:+.2f} to {one.slope.high:+.2f} over {one.slope.n} cells and seeds"
-        if one.slope.low is not None and one.slope.high is not None
-        else f"{one.slope.n} cells and seeds are too few for an interval"
-    )
-    places = ", ".join(f"{value:g}: λ {odds / (1 + odds):.3g}" for value, odds in one.best.items())
-    published = published_slope(found)
-    beside = "" if published is None else f" The published table's slope is {published:+.2f}."
+def trend_words(one: Trend) -> str:
+    """Whether the best λ goes with what the study varies, beside what noise would give."""
+    setting = VARIED[one.setting]
+    places = ", ".join(f"{value:g}: λ {lam:.3g}" for value, lam in one.best.items())
+    interval = "" if one.slope.low is None else f"95 % CI {one.slope.low:+.2f} to {one.slope.high:+.2f} "
     return (
-        f"Best λ by {what} ({places}): its odds go with {what} to the power {one.slope.mean:+.2f} ({interval}; above 0 "
-        f"in {one.grows} of {one.slope.n}).{beside}"
+        f"Best λ by {setting.title} ({places}): its {setting.judged.words} goes with {setting.title} to the power "
+        f"{one.slope.mean:+.2f}, 0 being the same for all ({interval}{one.note}; above 0 in {one.grows} of {one.each} "
+        f"cells and seeds). {_null_words(one)} {_grid_words(one)}"
     )
 
 
-def published_slope(found: Scaled) -> float | None:
-    """The same slope from the published numbers; None where they do not vary such a setting."""
-    item = found.item
-    if item.make is None:
-        return None
-    variants = item.make().variants
-    setting = varied(variants)
-    if setting is None:
-        return None
-    best: dict[float, tuple[float, float]] = {}
-    for one in item.published:
-        if one.lambda_ is not None and one.variant in variants:
-            value = float(variants[one.variant].settings[setting])
-            best[value] = max(best.get(value, (0.0, 0.0)), (one.value, one.lambda_))
-    return slope((value, lam) for value, (_, lam) in best.items()) if len(best) > 1 else None
+def _null_words(one: Trend) -> str:
+    return (
+        f"If λ did nothing it would be {one.null_mean:+.2f} on average and {one.null_low:+.2f} to {one.null_high:+.2f} "
+        f"in 95 % of studies: {'no more than noise gives' if one.inside else 'noise alone does not give this'}."
+    )
+
+
+def _grid_words(one: Trend) -> str:
+    if one.shared is None:
+        return "The variants have λ of their own, which move with the setting."
+    return f"Judged on the {len(next(iter(one.shared.values())))} values that all variants have."
 
 
 def _pair(pair: Pair) -> Json:
     one = pair.published
-    published = {**asdict(one), "name": published_name(one), "lambda": one.lambda_}
+    published = {**asdict(one), "name": published_name(one), "words": published_words(one), "lambda": one.lambda_}
     return {"published": published, "measured": None if pair.measured is None else _row(pair.measured)}
 
 
@@ -189,10 +211,14 @@ def _row(row: Row) -> Json:
 
 def render(said: Json, found: Scaled, rows: Sequence[Row]) -> str:
     """The page as HTML."""
-    curves = [draw_curves(panel) for panel in curves_data(found, rows)]
-    dots = [draw_dots(panel) for panel in dots_data(found, matched(found, rows), rows)] if not curves else []
+    curves = curves_data(found, rows)
+    dots = dots_data(found, matched(found, rows), rows)
+    figures = {"over λ": panels(map(draw_curves, curves)), "row by row": panels(map(draw_dots, dots))}
+    figures = {kind: drawn for kind, drawn in figures.items() if drawn}
+    each: list[Curves | Dots] = [*curves, *dots]
+    bars = list(dict.fromkeys(f"{panel.bars} ({panel.title})" for panel in each if panel.bars))
     report = "" if found.item.make is None else "report.html"
-    return template("paper.html").render(found=said, figures=panels([*curves, *dots]), report=report)
+    return template("paper.html").render(found=said, figures=figures, bars=bars, report=report)
 
 
 def lines(said: Json) -> list[str]:
@@ -200,18 +226,14 @@ def lines(said: Json) -> list[str]:
     text = [f"{said['item']}: {said['title']}", said["about"]]
     text += [said["banner"]] if said["banner"] else []
     text += ["", *said["findings"], "", f"published, full scale | measured, scale {said['scale']}:"]
-    text += [f"{_published(row['published'])} | {_measured(row['measured'])}" for row in said["rows"]]
+    text += [f"{row['published']['words']} | {_measured(row['measured'])}" for row in said["rows"]]
     text += [f"– | {_measured(row)}" for row in said["others"]]
     return [*text, ""]
-
-
-def _published(row: Mapping[str, Any]) -> str:
-    spread = "" if row["sd"] is None else f" ± {row['sd']:g}"
-    return f"{row['name']} [{row['metric']}] {row['value']:g}{spread}{' (not ours)' if row['rival'] else ''}"
 
 
 def _measured(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
+    spread = "" if row["sd"] is None else f" ± {row['sd']:.2g} (standard deviation)"
     interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
-    return f"{row['name']} {row['mean']:.3g}{interval}, n {row['n']}"
+    return f"{row['name']} {row['mean']:.3g}{spread}{interval}, n {row['n']}"

@@ -1,19 +1,22 @@
 """Figures of an item: accuracy over λ, published and measured in panels of their own, and over the effective weight."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import plotly.graph_objects as go
 
 from dashboards.figures import style
-from lejepa_platform.config import Variant
 from sweeps.paper.item import LINEAR, Published
 from sweeps.paper.matching import Pair
 from sweeps.paper.measured import Row
 from sweeps.paper.scaling import Scaled
-from sweeps.paper.trend import VARIED, varied, weight
+from sweeps.paper.trend import VARIED, varied
+from sweeps.paper.words import published_name
 
 ROW_HEIGHT = 24
+INTERVALS: Final = "95 % intervals"
+DEVIATIONS: Final = "± 1 standard deviation"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,7 +25,7 @@ class Line:
 
     name: str
     index: int
-    """Of its colour: the same for a variant in all panels."""
+    """Of its colour: the same for a variant, or else for an architecture, in all panels."""
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     """Percent."""
@@ -38,6 +41,11 @@ class Curves:
     axis: str
     lines: tuple[Line, ...]
 
+    @property
+    def bars(self) -> str:
+        """What bars stand for; empty where there are none."""
+        return INTERVALS if any(low is not None for line in self.lines for low in line.lows) else ""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dot:
@@ -47,6 +55,8 @@ class Dot:
     value: float
     low: float | None
     high: float | None
+    bar: str = ""
+    """What low and high are; empty where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,30 +67,51 @@ class Dots:
     axis: str
     dots: tuple[Dot, ...]
 
+    @property
+    def bars(self) -> str:
+        """What bars stand for; empty where there are none."""
+        return ", ".join(dict.fromkeys(dot.bar for dot in self.dots if dot.bar))
+
 
 def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
     """Panels over λ, published first; none where no variant has several λ.
 
     Args:
-        found: The item at its scale.
+        found: The item at its scale, with the variants that its study has.
         rows: From `measured_rows`.
     """
     published = [one for one in found.item.published if one.lambda_ is not None and not one.rival]
     own = [row for row in rows if row.metric == LINEAR and row.lambda_ is not None]
     if len({row.lambda_ for row in own}) < 2:
         return ()
-    names = list(dict.fromkeys([found.variants.get(row.variant, row.variant) for row in own]))
+    names = _coloured(found, own, published)
     panels = []
     if published:
         panels.append(Curves(title="published, full scale", axis="λ", lines=_published(published, names)))
-    measured = _measured(found, own, names, {})
+    measured = _measured(found, own, names, lambda _, lam: lam)
     panels.append(Curves(title=f"measured, scale {found.scale}", axis="λ", lines=measured))
-    setting = varied(found.recipe.variants)
-    if setting is not None:
-        axis = "λN / (1 - λ)" if setting == "batch_size" else "λ / (1 - λ) / number of views"
-        lines = _measured(found, own, names, found.recipe.variants)
-        panels.append(Curves(title=f"the same over effective weight ({VARIED[setting]})", axis=axis, lines=lines))
+    variants = found.recipe.variants
+    name = varied(variants)
+    if name is not None:
+        setting = VARIED[name]
+        lines = _measured(
+            found, own, names, lambda variant, lam: setting.drawn.of(float(variants[variant].settings[name]), lam)
+        )
+        title = f"the same over effective weight ({setting.title})"
+        panels.append(Curves(title=title, axis=setting.drawn.words, lines=lines))
     return tuple(panels)
+
+
+def _coloured(found: Scaled, rows: Sequence[Row], published: Sequence[Published]) -> list[str]:
+    """What has a colour of its own: each variant, or each architecture where there are no variants."""
+    measured = [_colour_of(found, row) for row in rows]
+    return list(dict.fromkeys([*measured, *(one.variant or one.architecture for one in published)]))
+
+
+def _colour_of(found: Scaled, row: Row) -> str:
+    """The name at full scale, if there is one, so that published and measured have the same colour."""
+    names, name = (found.variants, row.variant) if row.variant else (found.architectures, row.architecture)
+    return names.get(name) or name
 
 
 def _published(rows: Sequence[Published], names: list[str]) -> tuple[Line, ...]:
@@ -90,7 +121,7 @@ def _published(rows: Sequence[Published], names: list[str]) -> tuple[Line, ...]:
         lines.append(
             Line(
                 name=" · ".join(part for part in (variant, architecture, "" if metric == LINEAR else metric) if part),
-                index=names.index(variant) if variant in names else len(names),
+                index=names.index(variant or architecture),
                 xs=tuple(float(one.lambda_ or 0) for one in group),
                 ys=tuple(one.value for one in group),
                 lows=nothing,
@@ -108,24 +139,20 @@ def _grouped(rows: Sequence[Published]) -> Mapping[tuple[str, str, str], list[Pu
 
 
 def _measured(
-    found: Scaled, rows: Sequence[Row], names: list[str], variants: Mapping[str, Variant]
+    found: Scaled, rows: Sequence[Row], names: list[str], place: Callable[[str, float], float]
 ) -> tuple[Line, ...]:
-    """A line per variant and cell; with variants over their effective weight, else over λ."""
+    """A line per variant and cell; `place` says where a variant's λ stands."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.variant, row.architecture, row.dataset), []).append(row)
-    setting = varied(variants) if variants else None
     lines = []
     for (variant, architecture, dataset), group in groups.items():
         ordered = sorted(group, key=lambda row: row.lambda_ or 0)
-        xs = [row.lambda_ or 0.0 for row in ordered]
-        if setting is not None:
-            xs = [weight(setting, float(variants[variant].settings[setting]), lam) for lam in xs]
         lines.append(
             Line(
                 name=" · ".join(part for part in (variant, architecture, dataset) if part),
-                index=names.index(found.variants.get(variant, variant)),
-                xs=tuple(xs),
+                index=names.index(_colour_of(found, ordered[0])),
+                xs=tuple(place(variant, row.lambda_ or 0.0) for row in ordered),
                 ys=tuple(row.mean for row in ordered),
                 lows=tuple(row.low for row in ordered),
                 highs=tuple(row.high for row in ordered),
@@ -144,7 +171,7 @@ def draw_curves(panel: Curves) -> go.Figure:
             y=line.ys,
             name=style.safe(line.name),
             mode="lines+markers",
-            line={"color": colour, "width": 2},
+            line={"color": colour, "width": 2, "dash": style.dash(line.index)},
             marker={"color": colour, "size": 7},
             error_y=_bars(line),
             hovertemplate=f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %<extra></extra>",
@@ -157,7 +184,11 @@ def draw_curves(panel: Curves) -> go.Figure:
         for line in panel.lines
         for point in zip(line.xs, line.ys, line.lows, line.highs, strict=True)
     ]
-    return style.with_table(figure, ("line", panel.axis, "top-1, %", "low", "high"), table)
+    return style.with_table(figure, ("line", panel.axis, "top-1, %", *_columns(panel.bars)), table)
+
+
+def _columns(bars: str) -> tuple[str, str]:
+    return (f"low ({bars})", f"high ({bars})") if bars else ("low", "high")
 
 
 def _bars(line: Line) -> dict[str, object]:
@@ -167,41 +198,39 @@ def _bars(line: Line) -> dict[str, object]:
 
 
 def dots_data(found: Scaled, pairs: Sequence[Pair], rows: Sequence[Row]) -> tuple[Dots, ...]:
-    """Two panels of the linear probe, or of what an item has instead: published, and measured.
+    """Two panels of numbers that no panel over λ shows: published ones without a λ, and those measured at the chosen λ.
+
+    They are of the linear probe, or of what an item has instead.
 
     Args:
         found: The item at its scale.
         pairs: From `matched`.
         rows: From `measured_rows`.
     """
-    metric = LINEAR if any(row.metric == LINEAR for row in rows) else next(iter({row.metric for row in rows}), LINEAR)
-    shown = [pair for pair in pairs if pair.published.metric == metric]
+    drawn = bool(curves_data(found, rows))
+    published = [pair.published for pair in pairs if not drawn or pair.published.lambda_ is None]
+    if drawn and not published:
+        return ()
+    there = {row.metric for row in rows}
+    metrics = [one.metric for one in published if not one.rival and one.metric in there] or sorted(there) or [LINEAR]
+    metric = LINEAR if LINEAR in metrics else metrics[0]
     axis = {LINEAR: "test top-1, %", "milliseconds": "milliseconds"}.get(metric, metric)
-    panels = []
-    if shown:
-        dots = tuple(_published_dot(pair.published) for pair in shown)
-        panels.append(Dots(title="published, full scale", axis=axis, dots=dots))
-    own = [row for row in rows if row.metric == metric]
-    if own:
-        dots = tuple(Dot(name=row_name(row), value=row.mean, low=row.low, high=row.high) for row in own)
-        panels.append(Dots(title=f"measured, scale {found.scale}", axis=axis, dots=dots))
-    return tuple(panels)
+    shown = tuple(_deviating(published_name(one), one.value, one.sd) for one in published if one.metric == metric)
+    own = tuple(_measured_dot(row) for row in rows if row.metric == metric and (row.chosen or row.lambda_ is None))
+    panels = {"published, full scale": shown, f"measured, scale {found.scale}": own}
+    return tuple(Dots(title=title, axis=axis, dots=dots) for title, dots in panels.items() if dots)
 
 
-def _published_dot(one: Published) -> Dot:
-    spread = one.sd
-    return Dot(
-        name=published_name(one),
-        value=one.value,
-        low=None if spread is None else one.value - spread,
-        high=None if spread is None else one.value + spread,
-    )
+def _measured_dot(row: Row) -> Dot:
+    if row.low is None:
+        return _deviating(row_name(row), row.mean, row.sd)
+    return Dot(name=row_name(row), value=row.mean, low=row.low, high=row.high, bar=INTERVALS)
 
 
-def published_name(one: Published) -> str:
-    """What a published row is of."""
-    dial = one.label or ("" if one.lambda_ is None else f"λ {one.lambda_:g}")
-    return " · ".join(part for part in (one.variant, one.architecture, one.dataset, dial) if part not in ("", "*"))
+def _deviating(name: str, value: float, sd: float | None) -> Dot:
+    if sd is None:
+        return Dot(name=name, value=value, low=None, high=None)
+    return Dot(name=name, value=value, low=value - sd, high=value + sd, bar=DEVIATIONS)
 
 
 def row_name(row: Row) -> str:
@@ -230,4 +259,4 @@ def draw_dots(panel: Dots) -> go.Figure:
     figure.update_xaxes(zeroline=False, title={"text": panel.axis, "standoff": 6})
     figure.update_yaxes(autorange="reversed", automargin=True, type="category")
     rows = [(dot.name, dot.value, dot.low, dot.high) for dot in panel.dots]
-    return style.with_table(figure, ("row", panel.axis, "low", "high"), rows)
+    return style.with_table(figure, ("row", panel.axis, *_columns(panel.bars)), rows)

@@ -7,12 +7,14 @@ from typing import Final
 
 from scipy import stats
 
-from sweeps.paper.item import EVERY, Published
+from sweeps.paper.item import EVERY, LINEAR, Published
 from sweeps.paper.measured import Row
 from sweeps.paper.scaling import Scaled
 
 LEAST: Final = 4
 """Fewer pairs than this say nothing of an order."""
+TESTED: Final = ("test/", f"transfer/{EVERY}/")
+"""How the names of accuracies on test images begin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +47,8 @@ def _match(found: Scaled, one: Published, rows: Sequence[Row]) -> Row | None:
 
 
 def _stands_for(found: Scaled, one: Published, row: Row) -> bool:
-    # A benchmark has no recipe, and nobody stands in for anybody.
-    variant = found.variants.get(row.variant, row.variant)
+    # A variant that a study was extended by stands for nobody; a benchmark's rows stand for themselves.
+    variant = found.variants.get(row.variant) if found.variants else row.variant
     architecture = found.architectures.get(row.architecture, row.architecture)
     dataset = found.datasets.get(row.dataset, row.dataset)
     return (variant, architecture) == (one.variant, one.architecture) and one.dataset in (dataset, EVERY)
@@ -55,7 +57,7 @@ def _stands_for(found: Scaled, one: Published, row: Row) -> bool:
 def unmatched(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[Row]:
     """Measured rows that no published number is of, those of the linear probe alone."""
     used = [pair.measured for pair in pairs if pair.measured is not None]
-    return [row for row in rows if row not in used and row.metric == "test/linear_top1"]
+    return [row for row in rows if row not in used and row.metric == LINEAR]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,8 +123,9 @@ def _mean(pair: Pair) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """At full scale alone: measured less published."""
+    """At full scale alone: measured less published accuracies."""
 
+    metric: str
     mean_points: float
     inside: int
     """Published values inside the interval of what was measured."""
@@ -130,18 +133,26 @@ class Agreement:
     n: int
 
 
-def agreement(found: Scaled, pairs: Sequence[Pair]) -> Agreement | None:
-    """How far measured accuracies are from published ones; None where comparing them would mean nothing.
+def agreements(found: Scaled, pairs: Sequence[Pair]) -> list[Agreement]:
+    """For each metric, how far measured accuracies on test images are from published ones.
 
     Args:
-        found: At a smaller scale, or with other data sets, numbers are not compared.
+        found: At a smaller scale, with other data sets, or on another machine numbers are not compared.
         pairs: From `matched`.
     """
-    both = [(p.published.value, p.measured) for p in pairs if p.measured is not None]
-    if found.scale != "full" or found.changes or not both:
-        return None
+    if found.scale != "full" or found.changes or found.item.make is None:
+        return []
+    groups: dict[str, list[tuple[float, Row]]] = {}
+    for pair in pairs:
+        if pair.measured is not None and pair.published.metric.startswith(TESTED):
+            groups.setdefault(pair.published.metric, []).append((pair.published.value, pair.measured))
+    return [_agreement(metric, both) for metric, both in groups.items()]
+
+
+def _agreement(metric: str, both: Sequence[tuple[float, Row]]) -> Agreement:
     spans = [(value, row.low, row.high) for value, row in both if row.low is not None and row.high is not None]
     return Agreement(
+        metric=metric,
         mean_points=sum(row.mean - value for value, row in both) / len(both),
         inside=sum(low <= value <= high for value, low, high in spans),
         with_interval=len(spans),

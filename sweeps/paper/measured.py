@@ -1,20 +1,36 @@
 """What a study measured, row by row, in the units and under the names of published numbers. Pure functions."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from dashboards.results import Results
-from dashboards.statistics.scores import CELL, MEASURED, at_best_settings, choose, column, rank_agreement, score
-from dashboards.statistics.scores import t_interval as interval
+from dashboards.statistics.scores import (
+    CELL,
+    MEASURED,
+    Interval,
+    at_best_settings,
+    choose,
+    column,
+    rank_agreement,
+    score,
+    t_interval,
+)
+from dashboards.variants import variant_rows
+from lejepa_platform.config import Variant
+from lejepa_platform.ledger import transfer_prefix
 from sweeps.paper.item import EVERY, LINEAR
 from sweeps.paper.items.figure11 import BEST, PLAIN
 
+Place = tuple[str, str, float]
+"""Architecture, data set, λ."""
 ALPHAS: Final = tuple(round(0.05 * k, 2) for k in range(-20, 41))
 """Exponents of λ that the best one is looked for among."""
+OTHERS: Final = f"transfer/{EVERY}/"
+"""How the name of a metric begins that is a mean over other data sets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,24 +46,36 @@ class Row:
     mean: float
     """Accuracies in percent, correlations as they are."""
     low: float | None
-    """None where there are too few seeds for an interval."""
+    """Of the 95 % interval; None where there are too few seeds for one, or one diverged."""
     high: float | None
     n: int
-    """Seeds, or trials that a correlation pools."""
+    """Seeds, trials that a correlation pools, or passes of a benchmark."""
     chosen: bool
     """Whether this λ is the one that validation chose in its cell."""
     failed: int
     """Trials of this row without a result, or that collapsed or diverged."""
+    sd: float | None = None
+    """Of the single values, where these are passes of a benchmark, which has no interval."""
 
 
-def measured_rows(results: Results, metrics: Sequence[str]) -> list[Row]:
+def variants_of(results: Results) -> dict[str, Variant]:
+    """The variants that a study has, by name: not always those of its item, since a study may be extended."""
+    flats: Mapping[str, Any] = results.config.get("variants") or {}
+    return {name: Variant.from_flat(flat) for name, flat in flats.items()}
+
+
+def measured_rows(results: Results, metrics: Sequence[str], targets: Sequence[str] = ()) -> list[Row]:
     """Means over seeds, a row per variant, cell and λ, of several learning rates the best one on validation.
+
+    The linear probe's have the intervals of the study's report.
 
     Args:
         results: The study.
         metrics: Names as published rows have them.
+        targets: Other data sets whose mean `EVERY` stands for. Where one of them is missing, so is the mean.
     """
     wanted = dict.fromkeys([LINEAR, *metrics])
+    reported = _reported(results)
     rows: list[Row] = []
     for variant in results.variants:
         scored = score(results.only(variant).trials)
@@ -59,46 +87,69 @@ def measured_rows(results: Results, metrics: Sequence[str]) -> list[Row]:
             if metric in (PLAIN, BEST):
                 rows += _correlations(scored, variant, metric)
             else:
-                rows += _means(points, variant, metric, chosen)
+                means = reported[variant] if metric == LINEAR else _means(points, _values(points, metric, targets))
+                rows += _rows(points, variant, metric, means, chosen)
     return rows
 
 
-def _means(points: pd.DataFrame, variant: str, metric: str, chosen: set[tuple[str, str, float]]) -> Iterator[Row]:
-    values = _values(points, metric)
+def _reported(results: Results) -> dict[str, dict[Place, Interval]]:
+    """Variant -> the means of the linear probe, as the report has them."""
+    found: dict[str, dict[Place, Interval]] = {variant: {} for variant in results.variants}
+    for row in variant_rows(results):
+        if row["test"] is not None:
+            place = (row["architecture"], row["dataset"], row["lambda"])
+            found[row["variant"]][place] = Interval(mean=row["test"], low=row["low"], high=row["high"], n=row["n"])
+    return found
+
+
+def _means(points: pd.DataFrame, values: pd.Series) -> dict[Place, Interval]:
+    """Of those seeds that have a value, with Student's interval unless one diverged, which has none."""
+    found = {}
+    for place, group in _places(points):
+        there = [float(value) for value in values[group.index].dropna()]
+        if there:
+            whole = t_interval(there)
+            diverged = bool((group["outcome"] == "diverged").any())
+            found[place] = replace(whole, low=None, high=None) if diverged else whole
+    return found
+
+
+def _places(points: pd.DataFrame) -> Iterator[tuple[Place, pd.DataFrame]]:
     for (architecture, dataset, _), group in points.groupby([*CELL, "lambda"]):
-        lam = float(group["lambda"].iloc[0])
-        there = values[group.index].dropna()
-        if there.empty:
+        yield (str(architecture), str(dataset), float(group["lambda"].iloc[0])), group
+
+
+def _rows(
+    points: pd.DataFrame, variant: str, metric: str, means: Mapping[Place, Interval], chosen: set[Place]
+) -> Iterator[Row]:
+    for place, group in _places(points):
+        if place not in means:
             continue
-        found = interval([100 * float(value) for value in there])
+        found, (architecture, dataset, lam) = means[place], place
         yield Row(
             variant=variant,
-            architecture=str(architecture),
-            dataset=str(dataset),
+            architecture=architecture,
+            dataset=dataset,
             lambda_=lam,
             metric=metric,
-            mean=found.mean,
-            low=found.low,
-            high=found.high,
+            mean=100 * found.mean,
+            low=None if found.low is None else 100 * found.low,
+            high=None if found.high is None else 100 * found.high,
             n=found.n,
-            chosen=(str(architecture), str(dataset), lam) in chosen,
+            chosen=place in chosen,
             failed=int((group["outcome"] != "ok").sum()),
         )
 
 
-def _values(points: pd.DataFrame, metric: str) -> pd.Series:
-    if metric == LINEAR:
-        return points["test"]
+def _values(points: pd.DataFrame, metric: str, targets: Sequence[str]) -> pd.Series:
     if EVERY not in metric:
         return column(points, metric).where(points["outcome"].isin(MEASURED))
-    before, after = metric.split(EVERY)
-    names = [n for n in points.columns if n.startswith(before) and n.endswith(after) and "/" not in _middle(n, metric)]
-    return points[names].mean(axis=1, skipna=False) if names else pd.Series(np.nan, index=points.index)
-
-
-def _middle(name: str, metric: str) -> str:
-    before, after = metric.split(EVERY)
-    return name[len(before) : len(name) - len(after)]
+    named = {target: column(points, metric.replace(OTHERS, transfer_prefix(target))) for target in targets}
+    # No encoder is evaluated as a transfer to what it was pretrained on.
+    own = pd.DataFrame({target: points["dataset"] == target for target in named}, index=points.index)
+    held = pd.DataFrame(named, index=points.index)
+    whole = (held.notna() | own).all(axis=1) & points["outcome"].isin(MEASURED)
+    return held.mask(own).mean(axis=1).where(whole) if named else pd.Series(np.nan, index=points.index)
 
 
 def _correlations(scored: pd.DataFrame, variant: str, metric: str) -> Iterator[Row]:

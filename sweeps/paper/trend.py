@@ -1,46 +1,114 @@
-"""Does the best λ grow with what a study varies? The slope of the best odds λ / (1 - λ), in cells and seeds."""
+"""Does the best λ go with what a study varies? Its slope, beside the slope that the grids alone give. Pure functions.
+
+The best λ is one of a grid. Where variants have grids of their own, which move with the setting, the best λ moves with
+them whether λ does anything or not: so a slope says nothing without its null.
+"""
+# V variants, B labellings, C cells, S seeds, L lambdas
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
+from dashboards.comparison import MIN_CELLS, MIN_SEEDS
 from dashboards.results import Results
-from dashboards.statistics.scores import CELL, Interval, at_best_settings, score, t_interval
+from dashboards.statistics.regret import Grid, make_grid, mean_of, relabel
+from dashboards.statistics.scores import Interval, at_best_settings, score, t_interval
 from lejepa_platform.config import Variant
+from sweeps.paper.item import LINEAR, Item
 
-VARIED: Final = {"views_global": "views", "batch_size": "batch"}
-"""Settings that λ is thought to go with, and what to call them."""
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+LEAST_SHARED: Final = 3
+"""Fewer values than this in common say nothing of where the best one is."""
+SAME: Final = 1e-3
+"""Values that differ by this share of themselves are one: λ of a grid are rounded."""
+LABELLINGS: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dial:
+    """What λ comes to at a value of a setting: its odds, times a power of that value."""
+
+    words: str
+    power: int
+
+    def of(self, value: float, lam: float) -> float:
+        """The dial.
+
+        Args:
+            value: Of the setting.
+            lam: λ, between 0 and 1.
+        """
+        return float(lam / (1 - lam) * value**self.power)
+
+    def lambda_at(self, value: float, dial: float) -> float:
+        """The λ of a dial, `of` the other way round."""
+        odds = dial / value**self.power
+        return float(odds / (1 + odds))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """A setting that λ is thought to go with."""
+
+    title: str
+    judged: Dial
+    """What the slope is of."""
+    drawn: Dial
+    """The effective weight, of which it is asked whether the best is the same for all values."""
+
+
+_WEIGHT: Final = Dial(words="λN / (1 - λ)", power=1)
+VARIED: Final[Mapping[str, Setting]] = {
+    "views_global": Setting(
+        title="views",
+        judged=Dial(words="λ / (1 - λ)", power=0),
+        drawn=Dial(words="λ / (1 - λ) / number of views", power=-1),
+    ),
+    "batch_size": Setting(title="batch", judged=_WEIGHT, drawn=_WEIGHT),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trend:
-    """Slope over all cells and seeds; 1 = odds proportional to the setting, 0 = the same λ for all."""
+    """The dial of the best λ goes with the setting to this power; 0 = the same for all values of it."""
 
     setting: str
     slope: Interval
+    """Mean over cells of the mean over their seeds; `n` is what the interval is over."""
+    note: str
+    """What the interval is over, or why there is none."""
+    null_mean: float
+    """The slope if λ did nothing: λ's labels permuted within each variant, cell and seed."""
+    null_low: float
+    """2.5 % quantile."""
+    null_high: float
+    """97.5 % quantile."""
     grows: int
-    """Cells and seeds with a slope above 0, of `slope.n`."""
+    """Cells and seeds with a slope above 0, of `each`."""
+    each: int
     best: Mapping[float, float]
-    """Value of the setting -> geometric mean of the best λ's odds."""
+    """Value of the setting -> the best λ, the geometric mean of its odds over cells and seeds."""
+    shared: Mapping[float, Sequence[float]] | None
+    """Value of the setting -> the λ that it was judged on, those whose dial all values have; None = all of its own,
+    because fewer than `LEAST_SHARED` are common to all."""
+
+    @property
+    def inside(self) -> bool:
+        """Whether the slope is one that noise alone would give."""
+        return self.null_low <= self.slope.mean <= self.null_high
 
 
 def varied(variants: Mapping[str, Variant]) -> str | None:
     """The one setting of `VARIED` that is all in which variants differ; None if there is none."""
-    names = {name for variant in variants.values() for name in variant.settings}
-    return names.pop() if len(variants) > 1 and len(names) == 1 and names <= set(VARIED) else None
-
-
-def slope(pairs: Iterable[tuple[float, float]]) -> float:
-    """Of log odds of λ over the logarithm of a setting, by least squares.
-
-    Args:
-        pairs: (setting, λ), of at least two settings.
-    """
-    x, y = zip(*((math.log(value), math.log(lam / (1 - lam))) for value, lam in pairs), strict=True)
-    return float(np.polyfit(x, y, 1)[0])
+    each = {frozenset(variant.settings) for variant in variants.values()}
+    names = each.pop() if len(variants) > 1 and len(each) == 1 else frozenset()
+    return next(iter(names)) if len(names) == 1 and names <= set(VARIED) else None
 
 
 def trend(results: Results, variants: Mapping[str, Variant]) -> Trend | None:
@@ -48,7 +116,7 @@ def trend(results: Results, variants: Mapping[str, Variant]) -> Trend | None:
 
     Args:
         results: The study.
-        variants: Its variants.
+        variants: Its variants, see `measured.variants_of`.
 
     Returns:
         None if variants differ in something else, or no cell and seed has a best λ in two of them.
@@ -56,45 +124,137 @@ def trend(results: Results, variants: Mapping[str, Variant]) -> Trend | None:
     setting = varied(variants)
     if setting is None:
         return None
-    best = _best(results, variants, setting)
-    slopes = [slope(pairs.items()) for pairs in best.values() if len(pairs) > 1]
-    if not slopes:
+    parts = {name: at_best_settings(score(results.only(name).trials)) for name in variants}
+    return trend_of(setting, {float(variants[name].settings[setting]): part for name, part in parts.items()})
+
+
+def published_trend(item: Item) -> Trend | None:
+    """The same of the published numbers; None where they do not vary such a setting."""
+    variants = {} if item.make is None else item.make().variants
+    setting = varied(variants)
+    if setting is None:
         return None
+    rows = [
+        {"value": float(variants[one.variant].settings[setting]), "architecture": one.architecture, "seed": 0,
+         "dataset": one.dataset, "lambda": one.lambda_, "val": one.value, "test": one.value, "floor": math.nan}
+        for one in item.published
+        if one.lambda_ is not None and one.metric == LINEAR and not one.rival and one.variant in variants
+    ]  # fmt: skip
+    if not rows:
+        return None
+    table = pd.DataFrame(rows)
+    return trend_of(setting, {value: table[table["value"] == value] for value in sorted(set(table["value"]))})
+
+
+def trend_of(
+    setting: str, parts: Mapping[float, pd.DataFrame], *, labellings: int = LABELLINGS, seed: int = 0
+) -> Trend | None:
+    """The trend of scored trials.
+
+    The interval is over cells where there are enough of them, since seeds of one cell share its network and its images;
+    else it is over seeds, each the mean of all cells, and for these cells alone.
+
+    Args:
+        setting: Of `VARIED`.
+        parts: Value of the setting -> rows of `make_grid`. λ of 0 and of 1 have no odds, and are left out.
+        labellings: Of the null.
+        seed: Likewise.
+
+    Returns:
+        None if no cell and seed has a best λ at two values of the setting.
+    """
+    dial = VARIED[setting].judged
+    grids = {value: make_grid(part[part["lambda"].between(0, 1, inclusive="neither")]) for value, part in parts.items()}
+    grids = {value: grid for value, grid in sorted(grids.items()) if grid.cells}
+    kept = _shared(dial, grids)
+    grids = {value: _only(grid, kept[value]) for value, grid in grids.items()} if kept else grids
+    cells = sorted({cell for grid in grids.values() for cell in grid.cells})
+    seeds = sorted({seed for grid in grids.values() for seed in grid.seeds})
+    if not cells:
+        return None
+    best, null = [], []
+    for place, (value, grid) in enumerate(grids.items()):
+        logs_L = np.log([dial.of(value, lam) for lam in grid.lambdas])
+        best.append(_spread(grid, _best(grid.val_CSL[None], logs_L), cells, seeds))
+        # A generator for each variant: with the same one their labels would be permuted alike.
+        null.append(_spread(grid, _best(relabel(grid, labellings, seed + place)[0], logs_L), cells, seeds))
+    logs_V = np.log(list(grids))
+    slopes_CS = _slopes(logs_V, np.stack(best))[0]
+    if not np.isfinite(slopes_CS).any():
+        return None
+    null_B = _mean(_slopes(logs_V, np.stack(null)))
+    slope, note = _interval(slopes_CS)
+    centres = zip(grids, _mean(np.concatenate(best)), strict=True)
     return Trend(
         setting=setting,
-        slope=t_interval(slopes),
-        grows=sum(one > 0 for one in slopes),
-        best=_geometric_means(list(best.values())),
+        slope=slope,
+        note=note,
+        null_mean=float(null_B.mean()),
+        null_low=float(np.quantile(null_B, 0.025)),
+        null_high=float(np.quantile(null_B, 0.975)),
+        grows=int((slopes_CS > 0).sum()),
+        each=int(np.isfinite(slopes_CS).sum()),
+        best={value: dial.lambda_at(value, math.exp(log)) for value, log in centres if math.isfinite(log)},
+        shared={value: tuple(map(float, grid.lambdas)) for value, grid in grids.items()} if kept else None,
     )
 
 
-def _best(results: Results, variants: Mapping[str, Variant], setting: str) -> dict[tuple[Any, ...], dict[float, float]]:
-    """(architecture, data set, seed) -> value of the setting -> the λ that is best there."""
-    found: dict[tuple[Any, ...], dict[float, float]] = {}
-    for name, variant in variants.items():
-        points = at_best_settings(score(results.only(name).trials)).dropna(subset=["val"])
-        for cell, group in points.groupby([*CELL, "seed"]):
-            if len(group) > 1:
-                lam = float(group.sort_values("val", kind="stable")["lambda"].iloc[-1])
-                found.setdefault(tuple(cell), {})[float(variant.settings[setting])] = lam
+def _shared(dial: Dial, grids: Mapping[float, Grid]) -> dict[float, Bools] | None:
+    """Value of the setting -> which of its λ have a dial that all values have; None if too few have."""
+    dials = {value: np.array([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()}
+    kept = {
+        value: np.all([np.isclose(own[:, None], o, rtol=SAME, atol=0).any(axis=1) for o in dials.values()], axis=0)
+        for value, own in dials.items()
+    }
+    return kept if kept and min(int(keep.sum()) for keep in kept.values()) >= LEAST_SHARED else None
+
+
+def _only(grid: Grid, keep_L: Bools) -> Grid:
+    return replace(
+        grid,
+        lambdas=grid.lambdas[keep_L],
+        val_CSL=grid.val_CSL[..., keep_L],
+        test_CSL=grid.test_CSL[..., keep_L],
+    )
+
+
+def _best(val_BCSL: Floats, logs_L: Floats) -> Floats:
+    """(B, C, S): that of the best λ; ties go to the smaller one. NaN where fewer than two were measured."""
+    # Rounded, since equal accuracies may differ in the last bit once averaged, and ties have a rule.
+    known_BCSL = np.where(np.isnan(val_BCSL), -np.inf, np.round(val_BCSL, 12))
+    enough_BCS = np.isfinite(val_BCSL).sum(axis=3) > 1
+    return np.where(enough_BCS, logs_L[known_BCSL.argmax(axis=3)], np.nan)
+
+
+def _spread(grid: Grid, values_BCS: Floats, cells: list[tuple[str, str]], seeds: list[int]) -> Floats:
+    """The same among the cells and seeds of all variants; NaN where this one has none."""
+    found = np.full((len(values_BCS), len(cells), len(seeds)), np.nan)
+    rows, columns = [cells.index(cell) for cell in grid.cells], [seeds.index(seed) for seed in grid.seeds]
+    found[np.ix_(range(len(found)), rows, columns)] = values_BCS
     return found
 
 
-def _geometric_means(each: Sequence[Mapping[float, float]]) -> dict[float, float]:
-    values = sorted({value for pairs in each for value in pairs})
-    return {
-        value: math.exp(np.mean([math.log(pairs[value] / (1 - pairs[value])) for pairs in each if value in pairs]))
-        for value in values
-    }
+def _slopes(x_V: Floats, y_VBCS: Floats) -> Floats:
+    """(B, C, S): by least squares over the variants that are there; NaN for fewer than two."""
+    there = np.isfinite(y_VBCS)
+    x = np.where(there, x_V[:, None, None, None], np.nan)
+    x_off, y_off = np.nan_to_num(x - mean_of(x, axis=0)), np.nan_to_num(y_VBCS - mean_of(y_VBCS, axis=0))
+    squares = (x_off**2).sum(axis=0)
+    return np.where(there.sum(axis=0) > 1, (x_off * y_off).sum(axis=0) / np.where(squares > 0, squares, 1.0), np.nan)
 
 
-def weight(setting: str | None, value: float, lam: float) -> float:
-    """The effective weight that a study of a setting asks about: λN / (1 - λ) of a batch, λ / (1 - λ) / V of views.
+def _mean(values_BCS: Floats) -> Floats:
+    """(B,): over cells, of the mean over their seeds."""
+    return np.asarray(mean_of(mean_of(values_BCS, axis=2), axis=1))
 
-    Args:
-        setting: From `varied`.
-        value: Of the setting.
-        lam: λ.
-    """
-    odds = lam / (1 - lam)
-    return odds * value if setting == "batch_size" else odds / value
+
+def _interval(slopes_CS: Floats) -> tuple[Interval, str]:
+    by_cell = [float(value) for value in mean_of(slopes_CS, axis=1) if math.isfinite(value)]
+    cells = t_interval(by_cell, MIN_CELLS)
+    if cells.low is not None:
+        return cells, f"over {cells.n} cells"
+    own = slopes_CS[np.isfinite(slopes_CS).any(axis=1)]
+    if np.isfinite(own).all() and own.shape[1] >= MIN_SEEDS:
+        these = "this cell" if len(own) == 1 else "these cells"
+        return t_interval(list(own.mean(axis=0)), MIN_SEEDS), f"over {own.shape[1]} seeds, for {these}"
+    return cells, f"{cells.n} {'cell' if cells.n == 1 else 'cells'}: too few for an interval"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lejepa_platform.progress import duration
 from sweeps.estimate import Estimate
-from sweeps.paper.item import Item
+from sweeps.paper.item import EVERY, Item, Published
 from sweeps.paper.scaling import Scaled
 
 Json = dict[str, Any]
@@ -53,20 +53,22 @@ def about(item: Item) -> Iterator[str]:
     if item.published:
         yield ""
         yield "published:"
-        yield from (f"  {line}" for line in published(item))
+        yield from (f"  {published_words(row)}" for row in item.published)
     yield ""
     yield "what differs, and what the numbers hide:"
     yield from (f"- {line}" for line in item.differences)
 
 
-def published(item: Item) -> Iterator[str]:
-    """A line for each number that was published."""
-    for row in item.published:
-        where = " · ".join(part for part in (row.variant, row.architecture, row.dataset) if part not in ("", "*"))
-        dial = row.label or ("" if row.lambda_ is None else f"λ {row.lambda_:g}")
-        spread = "" if row.sd is None else f" ± {row.sd:g}"
-        other = " (not ours)" if row.rival else ""
-        yield f"{row.value:g}{spread}  {where}{f', {dial}' if dial else ''}  [{row.metric}]{other}"
+def published_name(one: Published) -> str:
+    """What a published number is of."""
+    dial = one.label or ("" if one.lambda_ is None else f"λ {one.lambda_:g}")
+    return " · ".join(part for part in (one.variant, one.architecture, one.dataset, dial) if part not in ("", EVERY))
+
+
+def published_words(one: Published) -> str:
+    """A published number in one line."""
+    spread = "" if one.sd is None else f" ± {one.sd:g}"
+    return f"{published_name(one)} [{one.metric}] {one.value:g}{spread}{' (not ours)' if one.rival else ''}"
 
 
 def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:

@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from dashboards.compare import main as compare_main
-from dashboards.comparison import points_of
+from dashboards.comparison import compare, points_of
 from dashboards.figures.variants import differences_data, dots_data, lines_data
 from dashboards.report import main, write_report
 from dashboards.results import Results, read_results
-from dashboards.variants import POOLED, POOLED_MORE, variant_rows
+from dashboards.variants import POOLED, POOLED_MORE, dials, variant_rows
 from lejepa_platform.errors import StudyError
 
 VIEWS = (2, 4, 8)
@@ -177,7 +177,7 @@ def test_lines_are_drawn_in_the_order_of_variants_in_the_same_colours(make_study
             zip(results.variants, range(3), strict=True)
         )
         assert sum(len(line.points) for line in panel.lines) == 3 * 2 * 3
-    rows = differences_data({name: points_of(results.only(name)) for name in results.variants})
+    rows = differences_data(results, {name: points_of(results.only(name)) for name in results.variants})
     assert [(row.name, len(row.points)) for row in rows] == [("views=4", 18), ("views=8", 18)]
 
 
@@ -206,3 +206,59 @@ def test_two_variants_of_a_study_are_compared(make_study: Callable[..., Path], c
         compare_main(["s@views=3", "s@views=8", *storage])
     with pytest.raises(StudyError, match="came twice"):
         compare_main(["s@views=8", "s@views=8", *storage])
+
+
+DIALS = {"lejepa": (0.02, 0.05), "simclr": (0.05, 0.1)}
+"""λ of each; 0.05 is in both, and means nothing in common."""
+
+
+def test_other_objectives_are_compared_at_the_lambda_that_each_chose(
+    make_trial: Callable, write_study: Callable
+) -> None:
+    truth = {("lejepa", 0.02): 0.7, ("lejepa", 0.05): 0.5, ("simclr", 0.05): 0.4, ("simclr", 0.1): 0.6}
+    trials = [
+        make_trial("a", "d", lam, seed, config={"objective": name}, val=truth[name, lam],
+                   test=truth[name, lam] + 0.01 * seed)
+        for name, lambdas in DIALS.items() for lam in lambdas for seed in range(3)
+    ]  # fmt: skip
+    variants = {name: {"settings": {"objective": name}, "lambdas": list(each)} for name, each in DIALS.items()}
+    config = {**axes((0.02, 0.05), ("a",), 3), "variants": variants}
+    study = write_study(trials, name="s", planned=[trial["key"] for trial in trials], config=config)
+    summary = write_report(study)
+    (row,) = summary["differences"]
+    # By equal numbers it were 0.4 less 0.5; at the chosen ones it is 0.6 less 0.7, in three pairs of seeds.
+    assert row["at_chosen"] and (row["pairs"], row["cells"]) == (3, 1)
+    assert row["mean_points"] == pytest.approx(-10.0)
+    said = "each at the λ that it chose, since λ is not the same in both, lejepa is 10.0 points above simclr on test"
+    assert said in summary["verdict"] and "over all λ that both have" not in summary["verdict"]
+    assert any("λ is not the same in lejepa and in simclr" in line for line in summary["warnings"])
+    assert not any("Not all variants have the same λ" in line for line in summary["warnings"])
+    page = (study / "report.html").read_text()
+    assert "lejepa (each at its own λ)" in page
+    results = read_results(study)
+    (drawn,) = differences_data(results, {name: points_of(results.only(name)) for name in results.variants})
+    assert drawn.labels[0] == "a · d, λ 0.1 less 0.02, seed 0" and drawn.mean == pytest.approx(-10.0)
+    # Two studies, or two variants as if they were, are compared by the same rule.
+    found = compare(results.only("lejepa"), results.only("simclr"))
+    assert found["at_chosen"] and found["difference"]["pairs"] == 3
+    assert found["difference"]["mean_points"] == pytest.approx(-10.0)
+    assert found["notes"] == ["λ is not the same in both: a pair has the λ that each chose on validation in its cell."]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ({"objective": "lejepa"}, {}, True),
+        ({"regularizer": "epps-pulley"}, {}, True),
+        ({"regularizer": "cramer-von-mises"}, {}, False),
+        ({"objective": "vicreg"}, {"objective": "simclr"}, False),
+        ({"slices": 64}, {"slices": 256}, True),
+    ],
+)
+def test_lambda_is_the_same_where_it_weighs_the_same(
+    first: dict[str, object], second: dict[str, object], same: bool, make_trial: Callable, write_study: Callable
+) -> None:
+    variants = {name: {"settings": own, "lambdas": None} for name, own in (("one", first), ("other", second))}
+    study = write_study([make_trial()], config={**axes((0.1,), ("a",), 1), "variants": variants})
+    weighed = dials(read_results(study))
+    assert (weighed["one"] == weighed["other"]) is same

@@ -41,6 +41,36 @@ def test_every_item_is_planned_in_ten_minutes_at_scale_cpu(name: str, capsys: py
     assert json.loads(capsys.readouterr().out)["wall_seconds"] <= 600
 
 
+def test_a_benchmark_is_planned_and_not_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["plan", "table6", "--scale", "cpu", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["item"] == "table6" and said["differences"]
+    # 2^24 samples x slices in float32, and as much once more.
+    assert 0 < len(said["shapes"]) < len(ITEMS["table6"].published) and said["memory_bytes"] <= 2**24 * 8
+    assert main(["run", "table6", "--scale", "cpu", "--dry-run", "--storage", str(tmp_path)]) == 0
+    assert "shapes" in capsys.readouterr().out and not list(tmp_path.iterdir())
+
+
+def test_a_benchmark_goes_to_the_study_that_was_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.paper.benchmark.timed", lambda shape: (float(shape.samples), 0.5))
+    named = ["--scale", "cpu", "--study", "mine", "--storage", str(tmp_path)]
+    assert main(["run", "table6", *named]) == 0
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["benchmark.json", "paper.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    capsys.readouterr()
+    assert main(["compare", "table6", *named, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["changes"][0].startswith("another machine") and "largest are left out" in said["changes"][1]
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "study.json").write_text("{}")
+    arguments = ["paper", "run", "table6", "--scale", "cpu", "--study", "studies", "--storage", str(tmp_path)]
+    assert lejepa(arguments) == 2 and "'studies' is a study" in capsys.readouterr().err
+    assert lejepa(["paper", "compare", "table6", "--scale", "full", *named[2:]]) == 2
+    assert "study 'mine' is of paper-table6-cpu, not of table6 at scale full" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -1,34 +1,41 @@
 """Published beside measured: who stands beside whom, what is said of both, and that scales are never mixed up."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from dashboards.pages import SCALED, banner
+from dashboards.report import summarise
 from dashboards.results import Results, tabulate, trial_row
-from sweeps.paper.comparing import compared, lines, published_slope, render
+from lejepa_platform.config import Variant
+from sweeps.paper.comparing import compare_item, compared, lines, render, stand_ins
 from sweeps.paper.figures import curves_data, dots_data
 from sweeps.paper.item import LINEAR
-from sweeps.paper.matching import agreement, best_lambdas, matched, orders
-from sweeps.paper.measured import Row, measured_rows
+from sweeps.paper.matching import agreements, best_lambdas, matched, orders
+from sweeps.paper.measured import Row, measured_rows, variants_of
 from sweeps.paper.planning import study_of
 from sweeps.paper.registry import ITEMS
 from sweeps.paper.running import label
 from sweeps.paper.scaling import Scaled, scaled
-from sweeps.paper.trend import slope, trend, weight
+from sweeps.paper.trend import VARIED, trend
 
 
-def results_of(found: Scaled, accuracy: Any, *, seeds: int = 3, **metrics: Any) -> Results:
-    """A study as if it had been run; `accuracy` and metrics are functions of (trial)."""
+def results_of(
+    found: Scaled, accuracy: Any, *, seeds: int = 3, outcome: Any = lambda _: "ok", **metrics: Any
+) -> Results:
+    """A study as if it had been run; `accuracy`, `outcome` and metrics are functions of (trial)."""
     config = replace(study_of(found), seeds=tuple(range(seeds)))
     rows = [
         trial_row(
             {
                 "key": trial.key,
                 "config": trial.flat(),
-                "outcome": "ok",
+                "outcome": outcome(trial),
                 "reason": "",
                 "seconds": 1.0,
                 "metrics": {
@@ -63,12 +70,39 @@ def test_each_published_number_stands_beside_what_was_measured_in_its_place() ->
         assert pair.measured.n == 3 and pair.measured.low is not None and pair.measured.low < pair.measured.mean
 
 
-def test_means_are_in_percent_with_the_interval_of_student() -> None:
-    found = scaled(ITEMS["lightly"], "cpu")
-    (row,) = [row for row in measured_rows(results_of(found, lambda _: 0.5), ()) if row.metric == LINEAR]
-    assert row.mean == pytest.approx(50.1)
-    # Standard deviation 0.1 of three seeds, t(0.975, 2) = 4.3027.
-    assert row.high is not None and row.high - row.mean == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)
+def test_means_are_in_percent_with_the_intervals_of_the_report() -> None:
+    found = scaled(ITEMS["figure11"], "cpu")
+    results = results_of(found, peak(0.08), **{"floor/random_init_linear_top1": lambda _: 0.3})
+    own = {(row.architecture, row.dataset): row for row in measured_rows(results, ()) if row.chosen}
+    cells = summarise(results)["cells"]
+    assert len(cells) == len(own) > 0
+    for cell in cells:
+        row = own[cell["architecture"], cell["dataset"]]
+        assert (row.mean, row.low, row.high) == pytest.approx(
+            (100 * cell["test"], 100 * cell["test_low"], 100 * cell["test_high"])
+        )
+        # Seeds differ by 0.1 points at every λ, and lend each other this spread: 2 degrees of freedom for each λ.
+        df = 2 * len(found.recipe.lambdas)
+        assert row.high is not None and row.high - row.mean == pytest.approx(
+            stats.t.ppf(0.975, df) * 0.1 / math.sqrt(3)
+        )
+
+
+def test_where_a_seed_diverged_there_is_no_interval() -> None:
+    found = scaled(ITEMS["figure11"], "cpu")
+    worst = max(found.recipe.lambdas)
+
+    def outcome(trial: Any) -> str:
+        return "diverged" if (trial.lambda_, trial.seed) == (worst, 2) else "ok"
+
+    rows = measured_rows(results_of(found, lambda _: 0.5, outcome=outcome, **{"test/x": lambda t: 0.3 + 0.01 * t.seed}),
+                         ("test/x",))  # fmt: skip
+    for row in rows:
+        assert (row.low is None) == (row.lambda_ == worst) and row.failed == (row.lambda_ == worst)
+    # The probe of a diverged seed counts as chance, and nothing else does.
+    probes = [row for row in rows if row.lambda_ == worst and row.metric == LINEAR]
+    assert probes and all((row.mean, row.n) == (pytest.approx((50.0 + 50.1 + 10.0) / 3), 3) for row in probes)
+    assert {row.n for row in rows if row.lambda_ == worst and row.metric == "test/x"} == {2}
 
 
 def test_the_order_of_rows_is_that_of_spearman() -> None:
@@ -87,13 +121,31 @@ def test_the_best_lambda_of_both_is_told_variant_by_variant() -> None:
 
 def test_numbers_are_subtracted_at_full_scale_alone() -> None:
     small = scaled(ITEMS["lightly"], "cpu")
-    assert agreement(small, matched(small, measured_rows(results_of(small, lambda _: 0.64), ()))) is None
+    assert agreements(small, matched(small, measured_rows(results_of(small, lambda _: 0.64), ()))) == []
     full = scaled(ITEMS["lightly"], "full")
-    close = agreement(full, matched(full, measured_rows(results_of(full, lambda _: 0.64), ())))
-    assert close is not None and close.mean_points == pytest.approx(0.1)
-    assert (close.inside, close.n) == (1, 1)
+    (close,) = agreements(full, matched(full, measured_rows(results_of(full, lambda _: 0.64, seeds=4), ())))
+    assert close.mean_points == pytest.approx(0.15)
+    assert (close.metric, close.inside, close.n) == (LINEAR, 1, 1)
     other = scaled(ITEMS["lightly"], "full", ("cifar10",))
-    assert agreement(other, matched(other, measured_rows(results_of(other, lambda _: 0.64), ()))) is None
+    assert agreements(other, matched(other, measured_rows(results_of(other, lambda _: 0.64), ()))) == []
+
+
+def test_each_metric_is_subtracted_by_itself_and_only_accuracies_on_test_are() -> None:
+    found = scaled(ITEMS["table2"], "full")
+    names = [f"transfer/{target}/linear_top1_at_1" for target in found.evaluate_on]
+    results = results_of(found, lambda _: 0.7, **{name: lambda _: 0.3 for name in names},
+                         **{"online/top1": lambda _: 0.5})  # fmt: skip
+    rows = measured_rows(results, [one.metric for one in ITEMS["table2"].published], found.evaluate_on)
+    pairs = matched(found, rows)
+    assert {pair.published.metric for pair in pairs if pair.measured} == {names[0].replace("dtd", "*"), "online/top1"}
+    (close,) = agreements(found, pairs)
+    # Published 29.55 and 31.58.
+    assert close.metric == "transfer/*/linear_top1_at_1"
+    assert (close.mean_points, close.n) == (pytest.approx(30 - (29.55 + 31.58) / 2), 2)
+    correlated = scaled(ITEMS["figure11"], "full")
+    rows = measured_rows(results_of(correlated, peak(0.08), **{"train/loss": lambda t: t.lambda_}), ("C(0)",))
+    pairs = matched(correlated, rows)
+    assert any(pair.measured for pair in pairs) and agreements(correlated, pairs) == []
 
 
 def test_rivals_have_nothing_beside_them() -> None:
@@ -103,33 +155,98 @@ def test_rivals_have_nothing_beside_them() -> None:
     assert any(pair.measured is not None for pair in pairs)
 
 
-def test_transfer_is_the_mean_over_the_other_sets() -> None:
-    found = scaled(ITEMS["table2"], "cpu")
+def test_transfer_is_the_mean_over_the_other_sets_of_the_item() -> None:
+    found = replace(scaled(ITEMS["table2"], "cpu"), evaluate_on=("a", "b", "patches"))
     metric = "transfer/*/linear_top1_at_1"
-    results = results_of(found, lambda _: 0.5, **{"transfer/a/linear_top1_at_1": lambda _: 0.2,
-                                                  "transfer/b/linear_top1_at_1": lambda _: 0.4,
-                                                  "transfer/b/linear_top1_at_10": lambda _: 0.9})  # fmt: skip
-    means = [row.mean for row in measured_rows(results, (metric,)) if row.metric == metric]
-    assert means == pytest.approx([30.0] * len(found.architectures))
+    held = {"transfer/a/linear_top1_at_1": lambda _: 0.2, "transfer/b/linear_top1_at_1": lambda _: 0.4,
+            "transfer/b/linear_top1_at_10": lambda _: 0.9, "transfer/c/linear_top1_at_1": lambda _: 0.9}  # fmt: skip
+
+    def means(metric: str, targets: tuple[str, ...]) -> list[float]:
+        rows = measured_rows(results_of(found, lambda _: 0.5, **held), (metric,), targets)
+        return [row.mean for row in rows if row.metric == metric]
+
+    # On patches they were pretrained.
+    assert means(metric, ("a", "b", "patches")) == pytest.approx([30.0] * len(found.architectures))
+    # A mean over some of the sets is none over all of them.
+    assert means(metric, ("a", "b", "digits")) == means("transfer/*/linear_top1_at_10", ("a", "b")) == []
+    assert means(metric, ()) == []
 
 
 def test_odds_in_proportion_to_views_have_slope_one() -> None:
     found = scaled(ITEMS["views-lambda"], "pilot", ("digits",))
-    odds = {2: 0.01, 4: 0.02, 8: 0.04}
-    assert slope((v, o / (1 + o)) for v, o in odds.items()) == pytest.approx(1.0)
     results = results_of(found, lambda trial: peak({2: 0.01, 4: 0.02, 8: 0.05}[trial.views_global])(trial))
     said = trend(results, found.recipe.variants)
-    assert said is not None and said.slope.n == len(found.recipe.architectures) * 3
+    assert said is not None and said.each == len(found.recipe.architectures) * 3
     assert said.slope.mean == pytest.approx(math.log((0.05 / 0.95) / (0.01 / 0.99)) / math.log(4), rel=1e-6)
-    assert said.grows == said.slope.n
+    assert said.grows == said.each
     flat = trend(results_of(found, peak(0.05)), found.recipe.variants)
     assert flat is not None and flat.slope.mean == pytest.approx(0.0, abs=1e-12)
 
 
-def test_the_published_slope_is_that_of_table_7() -> None:
-    # Best at .01, .02, .05 of 2, 4, 8 views; with three evenly spaced abscissae the slope is that of the ends.
-    expected = (math.log(0.05 / 0.95) - math.log(0.01 / 0.99)) / math.log(4)
-    assert published_slope(scaled(ITEMS["table7"], "cpu")) == pytest.approx(expected)
+def test_a_trend_is_said_beside_its_null_in_words_and_data() -> None:
+    found = scaled(ITEMS["batch-lambda"], "pilot", ("digits",))
+    results = results_of(found, peak(0.05))
+    rows = measured_rows(results, ())
+    said = compared(found, rows, trend(results, found.recipe.variants))
+    (sentence,) = [line for line in said["findings"] if line.startswith("Best λ by batch")]
+    assert "its λN / (1 - λ) goes with batch to the power" in sentence and "If λ did nothing it would be" in sentence
+    assert said["trend"]["null_low"] < said["trend"]["null_mean"] < said["trend"]["null_high"]
+    assert sentence in render(said, found, rows)
+    seven = scaled(ITEMS["table7"], "cpu")
+    results = results_of(seven, peak(0.02))
+    findings = compared(seven, measured_rows(results, ()), trend(results, seven.recipe.variants))["findings"]
+    assert any("The variants have λ of their own, which move with the setting." in line for line in findings)
+    (published,) = [line for line in findings if line.startswith("The published table's power of views is +0.67.")]
+    assert "Judged on the 5 values that all variants have." in published
+
+
+def test_a_study_that_was_extended_or_lacks_a_variant_is_compared() -> None:
+    planned = scaled(ITEMS["views-lambda"], "cpu")
+    first, *others = planned.recipe.variants
+    more = Variant(settings={"views_global": 16})
+    variants = {**{name: planned.recipe.variants[name] for name in others}, "views_global=16": more}
+    found = replace(planned, recipe=replace(planned.recipe, variants=variants))
+    results = results_of(found, peak(0.05))
+    assert variants_of(results) == variants and first not in variants
+    rows = measured_rows(results, ())
+    said = compared(found, rows, trend(results, variants_of(results)))
+    assert set(said["trend"]["best"]) == {4.0, 8.0, 16.0}
+    panel = curves_data(found, rows)[-1]
+    assert [line.name.split(" · ")[0] for line in panel.lines] == list(variants)
+    assert panel.lines[-1].xs[0] == pytest.approx(min(found.recipe.lambdas) / (1 - min(found.recipe.lambdas)) / 16)
+
+
+def test_the_command_compares_a_study_as_it_is_and_not_as_its_item_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = scaled(ITEMS["table7"], "cpu")
+    own = {**planned.recipe.variants, "views_global=16": Variant(settings={"views_global": 16})}
+    own.pop("views_global=2")
+    study = study_of(replace(planned, recipe=replace(planned.recipe, variants=own)))
+    folder = tmp_path / study.name
+    for trial in study.grid():
+        result = {"key": trial.key, "config": trial.flat(), "outcome": "ok", "seconds": 1.0,
+                  "metrics": {"val/linear_top1": 0.5, "test/linear_top1": 0.5, "floor/chance": 0.1}}  # fmt: skip
+        (folder / "trials" / trial.key).mkdir(parents=True)
+        for name in ("config.json", "result.json"):
+            (folder / "trials" / trial.key / name).write_text(json.dumps(result))
+    about = {"name": study.name, "method_version": 1, "config": study.flat(), "planned": [], "notes": []}
+    (folder / "study.json").write_text(json.dumps(about))
+    compare_item(ITEMS["table7"], "cpu", tmp_path, study=None, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert set(said["trend"]["best"]) == {"4.0", "8.0", "16.0"}
+    assert {row["variant"] for row in said["others"]} == {"views_global=16"}
+    assert all(not row["measured"] for row in said["rows"] if row["published"]["variant"] == "views_global=2")
+    assert "views_global=16" in (folder / "paper.html").read_text()
+
+
+def test_a_variant_that_nobody_published_stands_for_nobody() -> None:
+    found = scaled(ITEMS["table1c"], "cpu")
+    (smaller, larger), *_ = [(here, there) for here, there in found.variants.items() if here != there]
+    row = measured_rows(results_of(found, lambda _: 0.5), ())[0]
+    rows = [replace(row, variant=larger), replace(row, variant=smaller)]
+    beside = {pair.published.variant: pair.measured for pair in matched(found, rows)}
+    assert beside[larger] == rows[1]
 
 
 def test_weights_are_constant_where_the_study_holds_them_constant() -> None:
@@ -137,7 +254,7 @@ def test_weights_are_constant_where_the_study_holds_them_constant() -> None:
     panel = curves_data(found, measured_rows(results_of(found, peak(0.05)), ()))[-1]
     assert panel.axis == "λN / (1 - λ)"
     assert all(line.xs == pytest.approx(panel.lines[0].xs, rel=1e-3) for line in panel.lines)
-    assert weight("views_global", 4.0, 0.5) == 0.25
+    assert VARIED["views_global"].drawn.of(4.0, 0.5) == 0.25
 
 
 def test_published_and_measured_are_panels_of_their_own() -> None:
@@ -170,10 +287,53 @@ def test_a_study_at_full_scale_has_no_banner_and_a_smaller_one_says_so_in_its_no
     assert banner(["digits: 1 unreadable image was skipped"]) == ""
 
 
-def test_a_benchmark_is_compared_row_by_row() -> None:
+def test_published_numbers_without_a_lambda_are_drawn_beside_the_chosen_one() -> None:
+    found = scaled(ITEMS["figure9"], "cpu")
+    rows = measured_rows(results_of(found, peak(0.1)), ())
+    (measured,) = curves_data(found, rows)
+    assert len({line.index for line in measured.lines}) == len(found.recipe.architectures)
+    published, own = dots_data(found, matched(found, rows), rows)
+    assert len(published.dots) == 30
+    assert len(own.dots) == len(found.recipe.architectures) and all("λ 0.1" in dot.name for dot in own.dots)
+    said = compared(found, rows, None)
+    assert render(said, found, rows).count('class="plot"') == 3
+    # Where all that was published is over λ, the panels over λ show it.
+    seven = scaled(ITEMS["table7"], "cpu")
+    rows = measured_rows(results_of(seven, peak(0.02)), ())
+    assert dots_data(seven, matched(seven, rows), rows) == ()
+
+
+def test_a_network_has_one_colour_published_and_measured() -> None:
+    found = scaled(ITEMS["eb_jepa"], "cpu")
+    published, measured = curves_data(found, measured_rows(results_of(found, peak(0.1)), ()))
+    assert [line.index for line in published.lines] == [line.index for line in measured.lines] == [0]
+
+
+def test_stand_ins_are_told_where_there_are_any() -> None:
+    assert stand_ins(scaled(ITEMS["lightly"], "cpu")) == "other networks on other images"
+    assert stand_ins(scaled(ITEMS["lightly"], "full")) == ""
+    assert stand_ins(scaled(ITEMS["lightly"], "full", ("cifar10",))) == "the same networks on other images"
+    # The same network and images, made smaller.
+    found = replace(scaled(ITEMS["minimal"], "full"), changes=("epochs: 800 → 8",))
+    rows = measured_rows(results_of(found, peak(0.05)), ())
+    page = render(compared(found, rows, None), found, rows)
+    assert "only their shapes" not in page and "not the published setting" in page
+
+
+def test_a_benchmark_is_compared_row_by_row_and_its_spread_is_no_interval() -> None:
     item = ITEMS["table6"]
-    found = Scaled(item=item, scale="cpu", recipe=scaled(ITEMS["lightly"], "cpu").recipe, changes=("smaller",))
+    recipe = scaled(ITEMS["lightly"], "cpu").recipe
+    found = Scaled(item=item, scale="full", recipe=recipe)
     row = Row(variant="samples=512 slices=512 points=16", architecture="SIGReg", dataset="", lambda_=None,
-              metric="milliseconds", mean=3.0, low=2.9, high=3.1, n=10, chosen=True, failed=0)  # fmt: skip
+              metric="milliseconds", mean=3.0, low=None, high=None, sd=0.125, n=10, chosen=True, failed=0)  # fmt: skip
     (pair,) = [pair for pair in matched(found, [row]) if pair.measured is not None]
     assert (pair.published.value, pair.published.sd) == (0.465, 0.012)
+    # Milliseconds of another machine are not accuracies, whatever the scale.
+    assert agreements(found, [pair]) == []
+    said = compared(found, [row], None)
+    page = render(said, found, [row])
+    assert "sd of 10 passes" in page and "± 0.125" in page and "95 %" not in page
+    assert any("3 ± 0.12 (standard deviation), n 10" in line for line in lines(said))
+    published, measured = dots_data(found, matched(found, [row]), [row])
+    assert {published.bars, measured.bars} == {"± 1 standard deviation"}
+    assert (measured.dots[0].low, measured.dots[0].high) == (2.875, 3.125)

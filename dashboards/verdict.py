@@ -77,9 +77,10 @@ def _fixed(numbers: Json) -> str:
     if not fixed or fixed["cells"] < 2 or len(numbers["lambdas"]["values"]) < 2:
         return ""
     regret, most = fixed["regret"], signed(fixed["max_regret_points"])
-    mean = regret["value"]
     # Each cell's λ is chosen on validation: on test, the shared one may happen to do better.
-    change = f"{f'loses {signed(mean)}' if mean > -0.05 else f'gains {signed(-mean)}'} points on average"
+    verb = "loses" if regret["value"] > -0.05 else "gains"
+    regret = regret if verb == "loses" else _turned(regret)
+    change = f"{verb} {signed(regret['value'])} points on average"
     if "n" not in regret:
         return f"one λ = {fixed['lambda']:g} for all {fixed['cells']} cells {change} and loses at most {most}"
     n, cells = regret["n"], regret["cells"]
@@ -87,6 +88,12 @@ def _fixed(numbers: Json) -> str:
         f"one λ for {f'all {n}' if n == cells else f'{n} of {cells}'} cells, chosen on other seeds, {change}"
         f"{_beside(regret)}; over all seeds it is {fixed['lambda']:g}, which loses at most {most} in a cell"
     )
+
+
+def _turned(regret: Json) -> Json:
+    """A loss as a gain, its interval and its null with it."""
+    ends = {"value": "value", "low": "high", "high": "low", "null_mean": "null_mean"}
+    return regret | {to: -regret[name] for to, name in ends.items() if regret.get(name) is not None}
 
 
 def _window(numbers: Json) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dashboards import verdict
 from dashboards.report import summarise
 from dashboards.results import read_results
 
@@ -155,3 +156,12 @@ def test_each_lambda_stands_against_the_best_one_and_has_its_mean(grid_trials, w
     # Of 0.60 to 0.63 with ±0.002 by seed, twelve runs, the middle six.
     assert best["iqm"]["value"] == pytest.approx(0.617)
     assert best["iqm"]["low"] < best["iqm"]["value"] < best["iqm"]["high"]
+
+
+def test_a_shared_lambda_that_gains_has_the_interval_of_the_gain():
+    regret = {"value": -0.9, "low": -2.3, "high": 0.5, "null_mean": 0.1, "note": "", "n": 6, "cells": 6}
+    numbers = {"lambdas": {"values": [0.01, 0.1]}, "fixed": {"cells": 6, "lambda": 0.03, "max_regret_points": 0.4}}
+    numbers["fixed"]["regret"] = regret
+    assert "gains 0.9 points on average (95 % CI −0.5 to 2.3; −0.1 if λ did nothing)" in verdict._fixed(numbers)
+    numbers["fixed"]["regret"] = {**regret, "value": 0.9, "low": -0.5, "high": 2.3}
+    assert "loses 0.9 points on average (95 % CI −0.5 to 2.3; 0.1 if λ did nothing)" in verdict._fixed(numbers)

@@ -76,17 +76,8 @@
     plot.begun = true;
   };
   const drawAll = () => plots.filter(shown).forEach(begin);
-  // A few at a time, so that the page can be read and clicked in between.
-  const drawRest = () => {
-    const until = performance.now() + 100;
-    for (const plot of plots.filter((each) => !each.begun && shown(each))) {
-      if (performance.now() > until) return void setTimeout(drawRest);
-      begin(plot);
-    }
-  };
-  drawRest();
-  for (const closed of document.querySelectorAll("details.lazy")) closed.addEventListener("toggle", drawRest);
-  addEventListener("beforeprint", drawAll);
+  drawAll();
+  for (const closed of document.querySelectorAll("details.lazy")) closed.addEventListener("toggle", drawAll);
   dark.addEventListener("change", drawAll);
 
   for (const button of document.querySelectorAll(".legend button")) {

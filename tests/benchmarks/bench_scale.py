@@ -134,13 +134,14 @@ def study(search: str, trials: int) -> Any:
     datasets = tuple(f"set{i}" for i in range(4))
     each = trials // (len(architectures) * len(datasets) * 2)
     assert each * len(architectures) * len(datasets) * 2 == trials, "trials must be a multiple of 200"
-    lambdas = tuple(round(0.001 + 0.9 * i / each, 6) for i in range(each)) if search != "tpe" else (0.001, 0.9)
+    tpe = search == "tpe"
+    lambdas = (0.001, 0.9) if tpe else tuple(round(0.001 + 0.9 * i / each, 6) for i in range(each))
     return StudyConfig(
         name=search, preset="quick", architectures=architectures, datasets=datasets,
         fingerprints={name: f"{i:016d}" for i, name in enumerate(datasets)}, lambdas=lambdas,
         optimisers=dict.fromkeys(architectures, ((1e-3, 0.05),)), families=dict.fromkeys(architectures, "nets"),
-        local_sizes=dict.fromkeys(architectures, 16), seeds=(0, 1), search="tpe" if search == "tpe" else "grid",
-        trials=each if search == "tpe" else 0, shared={"epochs": 4, "image_size": 32},
+        local_sizes=dict.fromkeys(architectures, 16), seeds=(0, 1), search="tpe" if tpe else "grid",
+        trials=each if tpe else 0, shared={"epochs": 4, "image_size": 32},
     )  # fmt: skip
 
 

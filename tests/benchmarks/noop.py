@@ -13,8 +13,6 @@ from lejepa_platform.task import TrialTask
 EPOCHS = 4
 PER_EPOCH = {"train/loss": 0.5, "train/prediction": 0.25, "train/sigreg": 2.0, "online/top1": 0.4}
 AT_THE_END = {f"test/figure_{i}": 0.1 * i for i in range(8)} | {"val/linear_top1": 0.5}
-
-
 BUSY = 0.2
 """Seconds of CPU time that a busy trial takes."""
 

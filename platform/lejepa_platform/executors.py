@@ -34,7 +34,8 @@ from lejepa_platform.task import TrialTask
 Executor = Literal["auto", "inline", "ray_train"]
 TRIAL_FUNCTION = "lejepa_platform.run:run_task"
 TRIALS_PER_CHILD = 100
-"""A child is replaced after this many trials, leak or no leak."""
+SECONDS_PER_CHILD = 300.0
+"""A child is replaced once it has run so many trials for so long, leak or no leak: its start takes seconds."""
 WORKER_RESTARTS = 3
 """How often a Ray Train worker group is started again before its trial counts as failed."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -124,7 +125,8 @@ class Child:
         return ended
 
     def _run_once(self, task: TrialTask) -> Outcome:
-        if self._trials >= TRIALS_PER_CHILD or self._process.poll() is not None:
+        worn = self._trials >= TRIALS_PER_CHILD and time.monotonic() - self._started >= SECONDS_PER_CHILD
+        if worn or self._process.poll() is not None:
             self._replace()
         self._trials += 1
         start = time.monotonic()
@@ -171,7 +173,7 @@ class Child:
         with theirs:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env={**os.environ, **variables})
         self._connection = Connection(ours.detach())
-        self._trials = 0
+        self._trials, self._started = 0, time.monotonic()
 
     def _ask(self, task: TrialTask) -> tuple[Any, str]:
         limit = self._placement.time_limit

@@ -24,8 +24,6 @@ ROOT = HERE.parents[1]
 PATHS = [str(path) for path in (ROOT, ROOT / "platform", ROOT / "tests", HERE)]
 sys.path[:0] = PATHS
 
-from noop import BUSY  # noqa: E402
-
 BLOCK = 1000
 """Trials whose pace is compared: the first so many with the last."""
 CONCURRENT = 2
@@ -59,7 +57,7 @@ def main() -> None:
         figures |= {f"peer/{name}": value for name, value in measure("peer", arguments.peer).items()}
     if arguments.busy:
         found = measure("busy", arguments.busy)
-        figures["busy/share"] = arguments.busy * BUSY / (CONCURRENT * found["seconds"])
+        figures["busy/share"] = found["trial_seconds"] / (CONCURRENT * found["seconds"])
         figures |= {f"busy/{name}": value for name, value in found.items()}
     for name, value in figures.items():
         print(f"{name:24} {value:10.3f}")
@@ -113,7 +111,9 @@ def _ours(search: str, storage: Path, trials: int, uri: str) -> dict[str, float]
     ledger = run_study(config, execution)
     seconds = time.perf_counter() - start
     ends = [(trial.path / "result.json").stat().st_mtime for trial in ledger.trials()]
-    return {**paces(ends), "seconds": seconds, "memory_gb": peak_memory(), "held": held(config.name, uri)}
+    inside = sum((trial.result() or {})["seconds"] for trial in ledger.trials())
+    found = {**paces(ends), "seconds": seconds, "trial_seconds": inside, "memory_gb": peak_memory()}
+    return {**found, "held": held(config.name, uri)}
 
 
 def _synchronise(folder: Path, uri: str) -> dict[str, float]:
@@ -148,7 +148,7 @@ def study(search: str, trials: int) -> Any:
 def _peer(trials: int, uri: str) -> dict[str, float]:
     """Plain Ray Tune: reused actors, its MLflow callback."""
     import ray
-    from noop import Plain
+    from plain import Plain
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 

@@ -19,8 +19,9 @@ from lejepa_platform.errors import StudyError, TrackingError
 from lejepa_platform.ledger import StudyLedger, TransferResult
 from lejepa_platform.storage import write_json
 from lejepa_platform.tracking import default_uri, mirrored_studies, run_links, sync
+from lejepa_platform.tracking.asking import prefixes
 from lejepa_platform.tracking.client import connect
-from lejepa_platform.tracking.reader import prefixes, trial_document
+from lejepa_platform.tracking.reader import trial_document
 
 AWKWARD = 0.1 + 0.2
 """Needs all 17 digits."""
@@ -125,7 +126,7 @@ def test_a_warm_reader_takes_in_what_is_new_only(
     study: StudyLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, cache, now = default_uri(tmp_path), tmp_path / "cache", time.time()
-    monkeypatch.setattr("lejepa_platform.tracking.reader._OVERLAP", -100)
+    monkeypatch.setattr("lejepa_platform.tracking.reader.OVERLAP", -100)
     for seconds, seed in ((20, 3), (40, 6)):
         config = trial(seed=seed)
         finish(study.trial(config.key).begin(config), config)

@@ -87,6 +87,17 @@ def test_one_process_serves_trial_after_trial_while_all_is_well(study: StudyLedg
     assert len({(each.ledger.result() or {})["metrics"]["pid"] for each in tasks}) == 1
 
 
+@pytest.mark.parametrize(("seconds", "processes"), [(0.0, 2), (300.0, 1)])
+def test_a_process_serves_many_trials_and_for_long_before_it_is_replaced(
+    study: StudyLedger, child: Child, monkeypatch: pytest.MonkeyPatch, seconds: float, processes: int
+) -> None:
+    monkeypatch.setattr("lejepa_platform.executors.TRIALS_PER_CHILD", 2)
+    monkeypatch.setattr("lejepa_platform.executors.SECONDS_PER_CHILD", seconds)
+    tasks = [task(study, faults.OK, lambda_) for lambda_ in (0.01, 0.02, 0.03, 0.04)]
+    assert [child.run(each) for each in tasks] == ["ok"] * 4
+    assert len({(each.ledger.result() or {})["metrics"]["pid"] for each in tasks}) == processes
+
+
 def test_what_a_trial_prints_is_kept_in_its_folder(study: StudyLedger, child: Child) -> None:
     bad = task(study, faults.RAISED)
     child.run(bad)

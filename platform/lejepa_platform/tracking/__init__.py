@@ -4,10 +4,11 @@
     client.py    how this process talks to MLflow: quietly, and with bounded patience
     record.py    what MLflow should hold about a trial, from its ledger alone
     inputs.py    the data set of a trial, in MLflow's terms
+    asking.py    questions for what is new in MLflow
+    cache.py     what was read or written, for the next process
     mirror.py    makes MLflow hold exactly that, whatever it held before
     tracker.py   the background thread, and the same work in the foreground
     reader.py    the way back: a study as MLflow holds it
-    cache.py     what was read, for the next reader
     ui.py        MLflow's own pages over a storage folder
     server.py    MLflow for a team: a database, artifacts, users
 
@@ -22,7 +23,6 @@ from lejepa_platform.tracking.address import (
     masked,
     tracking_uri,
 )
-from lejepa_platform.tracking.cache import MirroredTrial
 from lejepa_platform.tracking.reader import (
     MirroredRun,
     MirroredStudy,
@@ -37,7 +37,6 @@ from lejepa_platform.tracking.ui import ui
 __all__ = [
     "MirroredRun",
     "MirroredStudy",
-    "MirroredTrial",
     "Tracker",
     "artifacts_of",
     "check_tracking",

@@ -1,4 +1,4 @@
-"""Trials read from a tracker, kept in a Parquet file so that the next reader asks for what is new only."""
+"""Runs read from a tracker, kept in a Parquet file so that whoever asks next asks for what is new only."""
 
 import hashlib
 import io
@@ -21,16 +21,14 @@ _SINCE: Final = b"since"
 
 
 @dataclass(frozen=True, slots=True)
-class MirroredTrial:
-    """A trial as a tracker holds it."""
+class CachedRun:
+    """The run of a trial, as a tracker holds it."""
 
     run_id: str
     mirrored_at: int
-    """When the run was last written to, in seconds since 1970; 0 if nobody noted it."""
+    """When it was last written to, in seconds since 1970; 0 if nobody noted it."""
     document: Flat
-    """The fields of `result.json`; without a result `outcome` is None and `metrics` is empty. Beside them `epochs`,
-    how many of them are done, `variant`, its name, and `transfer`, as `transfer.json` but without its metrics, which
-    are in `metrics`."""
+    """What its reader made of it; `trial_document` of the module `reader` says what that is there."""
 
 
 def cache_path(folder: Path, uri: str, experiment_id: str, created: int | None) -> Path:
@@ -50,34 +48,34 @@ def cache_path(folder: Path, uri: str, experiment_id: str, created: int | None) 
 class Held:
     """What was read before."""
 
-    trials: Mapping[str, MirroredTrial]
-    """By run id."""
+    runs: Mapping[str, CachedRun]
+    """By id."""
     since: int = 0
     """Whatever was written before this second is among them; 0 if nothing was read."""
 
 
-def load_trials(path: Path) -> Held:
+def load_runs(path: Path) -> Held:
     """What the file holds; nothing if it is missing or damaged, since all of it can be read again."""
     try:
         table = parquet.read_table(path)
         columns = [table[name].to_pylist() for name in _COLUMNS]
-        trials = {run: MirroredTrial(run, at, json.loads(text)) for run, at, text in zip(*columns, strict=True)}
-        return Held(trials, int((table.schema.metadata or {})[_SINCE]))
+        runs = {run: CachedRun(run, at, json.loads(text)) for run, at, text in zip(*columns, strict=True)}
+        return Held(runs, int((table.schema.metadata or {})[_SINCE]))
     except (OSError, ValueError, KeyError, TypeError):
         return Held({})
 
 
-def save_trials(path: Path, held: Held) -> None:
+def save_runs(path: Path, held: Held) -> None:
     """Replace the file.
 
     Raises:
         StorageError: If the disk refuses.
     """
-    trials = held.trials.values()
+    runs = held.runs.values()
     columns = {
-        "run_id": pa.array([trial.run_id for trial in trials], pa.string()),
-        "mirrored_at": pa.array([trial.mirrored_at for trial in trials], pa.int64()),
-        "document": pa.array([json.dumps(trial.document) for trial in trials], pa.string()),
+        "run_id": pa.array([run.run_id for run in runs], pa.string()),
+        "mirrored_at": pa.array([run.mirrored_at for run in runs], pa.int64()),
+        "document": pa.array([json.dumps(run.document) for run in runs], pa.string()),
     }
     table = pa.table(columns).replace_schema_metadata({_SINCE: str(held.since)})
     buffer = io.BytesIO()

@@ -8,20 +8,26 @@
 One process writes at a time. A run is made together with the tags that it is found by, so that a process
 killed between any two calls leaves nothing that its successor cannot go on with. Points cannot be taken back
 from a run: where one contradicts the ledger, as after a trial was run again, it is deleted and made anew.
+
+Reading ten thousand runs takes MLflow half a minute, so what a process knew of them at its end is kept, and the next
+asks for what was written or deleted since. It may miss what others wrote at the same time; `sync` reads everything.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lejepa_platform.config import Flat
-from lejepa_platform.errors import StudyError
+from lejepa_platform.errors import StorageError, StudyError
 from lejepa_platform.ledger import StudyLedger, TrialLedger
-from lejepa_platform.storage import Location, at_hand, is_file, read_json
+from lejepa_platform.storage import Location, at_hand, cache_of, is_file, read_json
 from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
+from lejepa_platform.tracking.asking import MIRRORED_AT, OVERLAP, STAMP, deleted, pages, written_since
+from lejepa_platform.tracking.cache import CachedRun, Held, cache_path, load_runs, save_runs
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.inputs import dataset_input
 from lejepa_platform.tracking.record import (
@@ -35,14 +41,9 @@ from lejepa_platform.tracking.record import (
     versions_text,
 )
 
-PAGE: Final = 1000
 _METRICS_PER_BATCH: Final = 800
 """MLflow takes 1000 metrics, parameters and tags in all at once."""
 _PARENT = "mlflow.parentRunId"
-STAMP: Final = "mirrored"
-"""Tag of a trial's run: how much of the trial it holds, written last."""
-MIRRORED_AT: Final = "mirrored_at"
-"""Tag of a trial's run: when it was last written to, in seconds since 1970. A reader asks for what is new only."""
 SAMPLES: Final = "mirrored_samples"
 """Tag of a trial's run: how many samples of its machine it holds."""
 _KEPT = ("trial_key", "architecture", "dataset", VARIANT, _PARENT, MIRRORED_AT)
@@ -56,10 +57,43 @@ class Run:
     role: str
     status: str
     tags: dict[str, str]
+    """Those in `_KEPT`; of a run made by this process all, as long as more are to come."""
     params: frozenset[str] = frozenset()
     stamp: Stamp | None = None
     samples: int = 0
     """Of the machine."""
+
+    @classmethod
+    def read(cls, run: Any) -> Self:
+        """From MLflow's entity."""
+        tags = run.data.tags
+        return cls(
+            run.info.run_id,
+            tags.get("role", ""),
+            run.info.status,
+            kept(tags),
+            frozenset(run.data.params),
+            Stamp.parse(tags.get(STAMP, "")),
+            int(tags.get(SAMPLES, 0)),
+        )
+
+    @classmethod
+    def known(cls, cached: CachedRun) -> Self:
+        """Back from `cached()`."""
+        held = dict(cached.document)
+        params, stamp = frozenset(held.pop("params")), Stamp.parse(held.pop("stamp"))
+        return cls(cached.run_id, "trial", params=params, stamp=stamp, **held)
+
+    def cached(self) -> CachedRun:
+        """What the next process should know; of a trial's run."""
+        document = {
+            "status": self.status,
+            "tags": kept(self.tags),
+            "params": sorted(self.params),
+            "stamp": str(self.stamp or ""),
+            "samples": self.samples,
+        }
+        return CachedRun(self.run_id, int(self.tags.get(MIRRORED_AT, 0)), document)
 
     @property
     def parent(self) -> str | None:
@@ -103,15 +137,18 @@ class Index:
 class Mirror:
     """Writes a study to MLflow; any call may raise whatever MLflow raises, and may then be repeated."""
 
-    def __init__(self, study: StudyLedger, uri: str, artifacts: Path | None) -> None:
+    def __init__(self, study: StudyLedger, uri: str, artifacts: Path | None, *, afresh: bool = False) -> None:
         """Nothing is contacted yet.
 
         Args:
             study: What to mirror.
             uri: The tracker.
             artifacts: Root of the artifacts of a tracker that is a database; beside an SQLite file if None.
+            afresh: Whether nothing is believed that an earlier process knew.
         """
         self._study, self._uri, self._artifacts = study, uri, artifacts
+        self._afresh = afresh
+        self._cache: Path | None = None
         self._index: Index | None = None
 
     def open(self) -> Index:
@@ -125,23 +162,40 @@ class Mirror:
             client = connect(self._uri)
             study = read_json(self._study.path / "study.json") or {}
             config, sources = study.get("config", {}), study.get("sources", {})
+            experiment = self._experiment(client)
+            folder = cache_of(self._study.path.parent) / "mirror"
+            self._cache = cache_path(folder, self._uri, experiment.experiment_id, experiment.creation_time)
             index = Index(
                 client,
-                self._experiment(client),
+                str(experiment.experiment_id),
                 several_optimisers=_several_optimisers(config),
                 common_tags=common_tags(config),
                 variants=config.get("variants") or ("",),
                 variant_of=namer(config),
                 sources=sources,
             )
-            for run in read_runs(client, index.experiment_id):
+            held = Held({}) if self._afresh else load_runs(self._cache)
+            for run in read_runs(client, index.experiment_id, held):
                 self._file(index, run)
             self._index = index
         return self._index
 
+    @property
+    def opened(self) -> bool:
+        """Whether it is known what the tracker holds."""
+        return self._index is not None
+
     def forget(self) -> None:
         """Believe nothing about the tracker any more; the next call reads it again."""
-        self._index = None
+        self._index, self._afresh = None, True
+
+    def save(self) -> None:
+        """Keep what is known of the tracker, for the next process; that it cannot be kept harms nothing."""
+        if self._index is None or self._cache is None:
+            return
+        runs = {run.run_id: run.cached() for run in self._index.trials.values()}
+        with suppress(StorageError, OSError):
+            save_runs(self._cache, Held(runs, min(self._index.newest, int(time.time()) - OVERLAP)))
 
     def running(self) -> list[str]:
         """Keys of the trials that were mirrored before they ended."""
@@ -191,13 +245,14 @@ class Mirror:
         with at_hand(path) as file:
             index.client.log_artifact(run.run_id, str(file))
 
-    def _experiment(self, client: Any) -> str:
+    def _experiment(self, client: Any) -> Any:
         found = client.get_experiment_by_name(self._study.name)
         if found is None:
-            return str(client.create_experiment(self._study.name, artifact_location=self._artifact_location()))
+            made = client.create_experiment(self._study.name, artifact_location=self._artifact_location())
+            return client.get_experiment(made)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+        return found
 
     def _artifact_location(self) -> str | None:
         if self._uri.startswith("http"):
@@ -282,35 +337,43 @@ class Mirror:
             index.newest = max(index.newest, int(time.time()))
             samples = {SAMPLES: str(len(record.system))} if record.system else {}
             tags = {**record.tags(), **samples, STAMP: str(stamp), MIRRORED_AT: str(index.newest)}
+            tags = {name: text for name, text in tags.items() if run.tags.get(name) != text}
             params = {name: text for name, text in record.params().items() if name not in run.params}
             points = record.points(held) + record.system_points(run.samples)
             _log(client, run.run_id, points, params, tags)
             run.stamp, run.params, run.samples = stamp, run.params | params.keys(), len(record.system)
-            run.tags[VARIANT] = record.variant
+            run.tags |= tags
         if record.result is not None and run.status != record.status:
             client.set_terminated(run.run_id, record.status, end_time=record.ended)
             run.status = record.status
+            run.tags = kept(run.tags)
 
 
-def read_runs(client: Any, experiment_id: str) -> Iterator[Run]:
-    """Every run of an experiment that was not deleted, page by page."""
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
-        for run in page:
-            tags = run.data.tags
-            yield Run(
-                run.info.run_id,
-                tags.get("role", ""),
-                run.info.status,
-                {name: tags[name] for name in _KEPT if name in tags},
-                frozenset(run.data.params),
-                Stamp.parse(tags.get(STAMP, "")),
-                int(tags.get(SAMPLES, 0)),
-            )
-        token = page.token
-        if not token:
-            return
+def kept(tags: Mapping[str, str]) -> dict[str, str]:
+    """What is remembered of a run's tags."""
+    return {name: tags[name] for name in _KEPT if name in tags}
+
+
+def read_runs(client: Any, experiment_id: str, held: Held) -> Iterable[Run]:
+    """Every run of an experiment that was not deleted.
+
+    Args:
+        client: Of MLflow.
+        experiment_id: The study's.
+        held: What was known of its trials, from `Run.cached`; what is in MLflow since is asked for.
+    """
+    if not held.since > 0:
+        return map(Run.read, pages(client, experiment_id))
+    gone = deleted(client, experiment_id)
+    runs = {run_id: Run.known(cached) for run_id, cached in held.runs.items() if run_id not in gone}
+    return {**runs, **{run.run_id: run for run in _news(client, experiment_id, held)}}.values()
+
+
+def _news(client: Any, experiment_id: str, held: Held) -> Iterator[Run]:
+    # Runs that a killed process has made and written nothing to, and those that it had yet to end, are running.
+    for text in ("tags.role = 'study'", "tags.role = 'cell'", "attributes.status = 'RUNNING'"):
+        yield from map(Run.read, pages(client, experiment_id, text))
+    yield from map(Run.read, written_since(client, experiment_id, held.since, int(time.time())))
 
 
 def _contradicts(held: Stamp, record: Record) -> bool:

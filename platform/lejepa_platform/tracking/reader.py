@@ -18,15 +18,12 @@ from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 from lejepa_platform.config import Flat, TrialConfig
 from lejepa_platform.errors import PlatformError, StudyError, TrackingError
 from lejepa_platform.tracking.address import check_tracking, masked, reason
-from lejepa_platform.tracking.cache import Held, MirroredTrial, cache_path, load_trials, save_trials
+from lejepa_platform.tracking.asking import MIRRORED_AT, OVERLAP, PAGE, STAMP, TRIALS, deleted, pages, written_since
+from lejepa_platform.tracking.cache import CachedRun, Held, cache_path, load_runs, save_runs
 from lejepa_platform.tracking.client import connect
-from lejepa_platform.tracking.mirror import MIRRORED_AT, PAGE, STAMP
 from lejepa_platform.tracking.record import ENVIRONMENT, NOT_FINAL, VARIANT, Stamp
 
 T = TypeVar("T")
-_OVERLAP: Final = 60
-"""Seconds before the start of a reading that the next one looks at again: what was written meanwhile may be missed."""
-_TRIALS: Final = "tags.role = 'trial'"
 _OWN: Final = ("hp/", "cost/", "system/")
 """Metrics that no result holds."""
 _HINTS: Final[Mapping[str, Any]] = {
@@ -41,7 +38,7 @@ class MirroredStudy:
     document: Flat | None
     """`study.json`; None if the tracker has no such file."""
     experiment_id: str
-    trials: tuple[MirroredTrial, ...]
+    trials: tuple[CachedRun, ...]
     """One per trial key."""
 
     def links(self) -> dict[str, str]:
@@ -66,7 +63,7 @@ class MirroredRun:
 
     study: str
     document: Flat
-    """As `MirroredTrial.document`."""
+    """From `trial_document`."""
     environment: Flat
     """The contents of the trial's `environment.json`; empty if the tracker was told none."""
 
@@ -146,71 +143,45 @@ def _read(client: Any, name: str, uri: str, cache: Path | None) -> MirroredStudy
     return MirroredStudy(document=_document(client, identity), experiment_id=identity, trials=trials)
 
 
-def _trials(client: Any, experiment_id: str, path: Path | None) -> tuple[MirroredTrial, ...]:
-    held, start = load_trials(path) if path else Held({}), int(time.time())
+def _trials(client: Any, experiment_id: str, path: Path | None) -> tuple[CachedRun, ...]:
+    held, start = load_runs(path) if path else Held({}), int(time.time())
     new = {trial.run_id: trial for trial in _changed(client, experiment_id, held, start)}
-    trials = {**held.trials, **new}
+    trials = {**held.runs, **new}
     if path and new:
         newest = max(trial.mirrored_at for trial in trials.values())
-        save_trials(path, Held(trials, min(newest, start - _OVERLAP)))
-    gone = _deleted(client, experiment_id) if held.trials else set()
+        save_runs(path, Held(trials, min(newest, start - OVERLAP)))
+    gone = deleted(client, experiment_id) if held.runs else set()
     present = [trial for run_id, trial in trials.items() if run_id not in gone]
     # Of two runs for one trial, as two writers at a time would make, the later counts.
     return tuple({trial.document["key"]: trial for trial in sorted(present, key=lambda t: t.mirrored_at)}.values())
 
 
-def _changed(client: Any, experiment_id: str, held: Held, now: int) -> Iterator[MirroredTrial]:
+def _changed(client: Any, experiment_id: str, held: Held, now: int) -> Iterator[CachedRun]:
     """Trials written to since those of `held` were; all trials if nothing is held."""
-    # MLflow finds a tag's prefix fast, but takes seconds to sort by a tag, and has no other order for texts. Rounded,
-    # it takes fewer questions.
-    since = prefixes(held.since // 10 * 10, (now // 1000 + 2) * 1000 - 1) if held.since > 0 else []
-    filters = [f"tags.{MIRRORED_AT} LIKE '{prefix}%'" for prefix in since] or [_TRIALS]
-    for text in filters:
-        for run in _pages(client, experiment_id, text):
-            if Stamp.parse(run.data.tags.get(STAMP, "")) is None:
-                # Made a moment ago: parameters, metrics and the stamp come together, and later.
-                continue
-            at = int(run.data.tags.get(MIRRORED_AT, 0))
-            known = held.trials.get(run.info.run_id)
-            if known is not None and known.mirrored_at == at < held.since:
-                continue
-            document = trial_document(run.data.params, run.data.metrics, run.data.tags)
-            trial = MirroredTrial(run.info.run_id, at, document)
-            if trial != known:
-                yield trial
-
-
-def prefixes(low: int, high: int) -> list[str]:
-    """The fewest decimal prefixes that numbers of one length begin with, if and only if they lie in [low, high]."""
-    found = []
-    while low <= high:
-        digits = 0
-        while low % 10 ** (digits + 1) == 0 and low + 10 ** (digits + 1) - 1 <= high:
-            digits += 1
-        found.append(str(low // 10**digits))
-        low += 10**digits
-    return found
-
-
-def _deleted(client: Any, experiment_id: str) -> set[str]:
-    from mlflow.entities import ViewType
-
-    return {run.info.run_id for run in _pages(client, experiment_id, _TRIALS, ViewType.DELETED_ONLY)}
-
-
-def _pages(client: Any, experiment_id: str, text: str, *view: Any) -> Iterator[Any]:
-    """Every run that a filter finds, page by page."""
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], text, *view, max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    if held.since > 0:
+        runs = written_since(client, experiment_id, held.since, now)
+    else:
+        runs = pages(client, experiment_id, TRIALS)
+    for run in runs:
+        if Stamp.parse(run.data.tags.get(STAMP, "")) is None:
+            # Made a moment ago: parameters, metrics and the stamp come together, and later.
+            continue
+        at = int(run.data.tags.get(MIRRORED_AT, 0))
+        known = held.runs.get(run.info.run_id)
+        if known is not None and known.mirrored_at == at < held.since:
+            continue
+        document = trial_document(run.data.params, run.data.metrics, run.data.tags)
+        trial = CachedRun(run.info.run_id, at, document)
+        if trial != known:
+            yield trial
 
 
 def trial_document(params: Mapping[str, str], metrics: Mapping[str, float], tags: Mapping[str, str]) -> Flat:
-    """What `MirroredTrial.document` holds, from a run's parameters, last metrics and tags."""
+    """The fields of `result.json`, from a run's parameters, last metrics and tags.
+
+    Without a result `outcome` is None and `metrics` is empty. Beside them `epochs`, how many of them are done,
+    `variant`, its name, and `transfer`, as `transfer.json` but without its metrics, which are in `metrics`.
+    """
     outcome, stamp = tags.get("outcome"), Stamp.parse(tags.get(STAMP, ""))
     passing = set(tags.get(NOT_FINAL, "").split(","))
     final = {k: v for k, v in metrics.items() if not k.startswith(_OWN) and k not in passing}

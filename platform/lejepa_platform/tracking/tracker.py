@@ -20,6 +20,8 @@ REFRESH_SECONDS: Final = 15.0
 """How often the trials that run are looked at while nothing else is to be done."""
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts at a tracker that has been away for long."""
+SAVE_SECONDS: Final = 2.0
+"""Longest wait, once the tracker is given up, for a request to end and for what is known to be kept."""
 SYNC_ATTEMPTS: Final = 3
 Item = str | Location | None
 """A trial's key, a file to attach, or None for opening."""
@@ -80,6 +82,10 @@ class Tracker:
             self._thread.join(seconds)
         with self._wake:
             self._abandoned = True
+            self._wake.notify_all()
+        if self._mirror.opened:
+            self._thread.join(SAVE_SECONDS)
+        with self._wake:
             missing = self._missing()
             reasons = [self._error or f"not done within {seconds:g} s"] if self._todo else []
             reasons += self._aside.values()
@@ -123,10 +129,11 @@ class Tracker:
                 # Whatever it is, training goes on.
                 self._note(error)
                 if not self._again(item):
-                    return
+                    break
             else:
                 self._failures, self._error = 0, ""
                 self._done(item, request)
+        self._mirror.save()
 
     def _next(self) -> tuple[Item, int] | None:
         with self._wake:
@@ -186,7 +193,7 @@ def sync(study: StudyLedger, uri: str, *, artifacts: Path | None = None) -> int:
         TrackingError: If the tracker cannot be used, or fails on the way.
         StudyError: If trials are damaged; all others have been mirrored.
     """
-    mirror = Mirror(study, uri, artifacts)
+    mirror = Mirror(study, uri, artifacts, afresh=True)
     _attempt(mirror, uri, None)
     trials, damaged = 0, []
     for ledger in study.trials():
@@ -197,6 +204,7 @@ def sync(study: StudyLedger, uri: str, *, artifacts: Path | None = None) -> int:
     for name in ("study.json", *report_files(study.read()["config"])):
         if is_file(study.path / name):
             mirror.attach(study.path / name)
+    mirror.save()
     if damaged:
         raise StudyError(f"{len(damaged)} of {trials + len(damaged)} trials cannot be mirrored: {damaged[0]}")
     return trials

@@ -59,7 +59,7 @@ class Watch:
         )
         self._tasks[config.key] = task
         self._progress.started(config.key, task.config)
-        self._tracker.touch(config.key)
+        self._tracker.touch(config.key, started=True)
         return task.to_json()
 
     def ended(self, key: str, lost: bool) -> Flat:

@@ -44,7 +44,7 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
     name = study or f"paper-{item.name}-{scale}"
     folder = StudyLedger.at(storage, name).path
     found, rows, found_trend = _read(item, scale, folder, name)
-    said = compared(found, rows, found_trend)
+    said = compared(found, rows, found_trend, verdict=_verdict(folder))
     page = folder / PAGE
     write_bytes(page, render(said, found, rows).encode())
     if as_json:
@@ -66,6 +66,12 @@ def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled
     metrics = [one.metric for one in item.published if not one.rival]
     rows = measured_rows(results, metrics, [absolute(target) for target in found.evaluate_on])
     return found, rows, trend(results, found.recipe.variants)
+
+
+def _verdict(folder: Location) -> str:
+    """What the study's report says first; empty before it has one."""
+    held = read_json(folder / "summary.json")
+    return str(held.get("verdict", "")) if isinstance(held, dict) else ""
 
 
 def _check(name: str, preset: str, item: Item, scale: Scale) -> None:
@@ -90,13 +96,14 @@ def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[S
     return Scaled(item=item, scale=scale, recipe=recipe, changes=tuple(changes)), rows, None
 
 
-def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> Json:
+def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None, *, verdict: str = "") -> Json:
     """Everything that the page and the text say.
 
     Args:
         found: The item at its scale.
         rows: From `measured_rows`.
         found_trend: From `trend`.
+        verdict: What the study's report says first.
 
     Returns:
         JSON: `item`, `title`, `about`, `source`, `scale`, `banner`, `stand_ins` (what the two sides do not share),
@@ -107,6 +114,7 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> J
     pairs = matched(found, rows)
     item = found.item
     published = published_trend(item)
+    common = findings(found, pairs, found_trend, published)
     return {
         "item": item.name,
         "title": item.title,
@@ -115,7 +123,7 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None) -> J
         "scale": found.scale,
         "banner": banner_of(found),
         "stand_ins": stand_ins(found),
-        "findings": findings(found, pairs, found_trend, published),
+        "findings": [*([f"The study by itself: {verdict}"] * bool(verdict)), *common],
         "trend": None if found_trend is None else asdict(found_trend),
         "published_trend": None if published is None else asdict(published),
         "spread": f"sd of {rows[0].n} passes" if item.make is None and rows else "95 % interval",
@@ -170,7 +178,11 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
         said.append(f"{power} {_null_words(published)} {_grid_words(published)}")
     there = sum(pair.measured is not None for pair in pairs)
     ours = sum(not pair.published.rival for pair in pairs)
-    said.append(f"{there} of {ours} published numbers have a measured one beside them.")
+    said.append(
+        f"{there} of {ours} published numbers have a measured one beside them."
+        if ours
+        else "Nobody has published numbers for this."
+    )
     return said
 
 

@@ -3,7 +3,8 @@
 Grid and TPE through the real path, beside a real MLflow server over SQLite: seconds per trial at the start and at the
 end, memory of the driver, a second run of what is finished. And plain Ray Tune, its actors reused, with its own MLflow
 callback on a server of its own, for as many trials as `--peer` says: its cost per trial grows, and would grow on.
-And as many trials as `--busy` says that each keep a core busy for 0.2 s: which part of the cores' time they have.
+And as many trials as `--busy` says that each keep a core busy for 0.2 s: which part of the cores' time they have,
+beside the default tracking store and beside a server.
 """
 
 import argparse
@@ -56,31 +57,40 @@ def main() -> None:
     if arguments.peer:
         figures |= {f"peer/{name}": value for name, value in measure("peer", arguments.peer).items()}
     if arguments.busy:
-        found = measure("busy", arguments.busy)
-        figures["busy/share"] = found["trial_seconds"] / (CONCURRENT * found["seconds"])
-        figures |= {f"busy/{name}": value for name, value in found.items()}
+        for tracker, served in (("store", False), ("server", True)):
+            found = measure("busy", arguments.busy, served=served)
+            figures[f"busy-{tracker}/share"] = found["trial_seconds"] / (CONCURRENT * found["seconds"])
+            figures |= {f"busy-{tracker}/{name}": value for name, value in found.items()}
     for name, value in figures.items():
         print(f"{name:24} {value:10.3f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
 
 
-def measure(step: str, trials: int) -> dict[str, float]:
-    """Run one of them beside a server of its own."""
+def measure(step: str, trials: int, *, served: bool = True) -> dict[str, float]:
+    """Run one of them beside a server of its own, or beside the default store."""
     from servers import MLFLOW, server
     from trackers import free_port, make_store
 
+    from lejepa_platform.tracking import default_uri
+
     with tempfile.TemporaryDirectory() as folder:
         make_store(Path(folder))
+        if not served:
+            return _measure(step, folder, trials, default_uri(Path(folder)))
         port = free_port()
         uri = f"http://127.0.0.1:{port}"
         with server(MLFLOW, folder, str(port), health=f"{uri}/health", log=Path(folder) / "server.log"):
-            first = _run(step, folder, trials, uri)
-            if step == "peer":
-                return first
-            # Trials that do nothing are faster than a tracker: what it lacks at the end counts as well.
-            rest = _run("sync", f"{folder}/{step}", trials, uri)["seconds"]
-            again = _run(step, folder, trials, uri)
+            return _measure(step, folder, trials, uri)
+
+
+def _measure(step: str, folder: str, trials: int, uri: str) -> dict[str, float]:
+    first = _run(step, folder, trials, uri)
+    if step == "peer":
+        return first
+    # Trials that do nothing are faster than a tracker: what it lacks at the end counts as well.
+    rest = _run("sync", f"{folder}/{step}", trials, uri)["seconds"]
+    again = _run(step, folder, trials, uri)
     assert again["held"] == trials
     return {**first, "sync": rest, "each": (first["seconds"] + rest) / trials, "resume": again["seconds"]}
 

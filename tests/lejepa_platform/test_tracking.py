@@ -128,6 +128,24 @@ def test_a_running_trial_is_followed_without_being_asked_again(
     assert tracker.close() == ""
 
 
+def test_a_trial_that_has_only_just_started_is_held_back_for_a_moment(study: StudyLedger, tmp_path: Path) -> None:
+    first, second = trial(seed=0), trial(seed=1)
+    tracker = Tracker(study, default_uri(tmp_path))
+    tracker.open()
+    study.trial(first.key).begin(first)
+    tracker.touch(first.key, started=True)
+    add_trial(study, second)
+    tracker.touch(second.key)
+    wait_for(lambda: trials_of(stored(tmp_path / "mlflow.db")))
+    assert trials_of(stored(tmp_path / "mlflow.db")).keys() == {second.key}
+    wait_for(lambda: first.key in trials_of(stored(tmp_path / "mlflow.db")))
+    third = trial(seed=2)
+    study.trial(third.key).begin(third)
+    tracker.touch(third.key, started=True)
+    assert tracker.close() == ""
+    assert third.key in trials_of(stored(tmp_path / "mlflow.db"))
+
+
 def points_of(storage: Path, config: TrialConfig, metric: str) -> list[Any]:
     runs = trials_of(stored(storage / "mlflow.db"))
     return [p for p in runs[config.key]["points"] if p[0] == metric] if config.key in runs else []

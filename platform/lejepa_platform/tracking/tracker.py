@@ -18,6 +18,8 @@ from lejepa_platform.tracking.reader import read_mirrored
 LOG = logging.getLogger("lejepa")
 REFRESH_SECONDS: Final = 15.0
 """How often the trials that run are looked at while nothing else is to be done."""
+HELD_BACK: Final = 2.0
+"""Seconds that a trial which has only just started is left alone: a shorter one is written once, when it ended."""
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts at a tracker that has been away for long."""
 SAVE_SECONDS: Final = 2.0
@@ -43,6 +45,8 @@ class Tracker:
         self._wake = threading.Condition()
         self._todo: dict[Item, int] = {}
         """Not done yet, with the number of the last request; what is being done stays until it is."""
+        self._due: dict[Item, float] = {}
+        """Of those held back: when they may be done, by the monotonic clock."""
         self._aside: dict[Item, str] = {}
         """Cannot be done, and why; the tracker is not to blame."""
         self._requests = self._failures = 0
@@ -61,9 +65,14 @@ class Tracker:
         self._add(self._study.path / "study.json")
         self._thread.start()
 
-    def touch(self, key: str) -> None:
-        """Have a trial mirrored as its ledger says by then; costs nothing here."""
-        self._add(key)
+    def touch(self, key: str, *, started: bool = False) -> None:
+        """Have a trial mirrored as its ledger says by then; costs nothing here.
+
+        Args:
+            key: Of the trial.
+            started: Whether it has only just started, so that nobody misses it for a moment.
+        """
+        self._add(key, HELD_BACK if started else 0.0)
 
     def attach(self, path: Location) -> None:
         """Have a file kept with the study's own run."""
@@ -110,10 +119,11 @@ class Tracker:
         parts = [f"{n} {name}{'s' * (n > 1)}" for n, name in ((trials, "trial"), (files, "file")) if n]
         return " and ".join(parts) or ("the study" if items else "")
 
-    def _add(self, item: Item) -> None:
+    def _add(self, item: Item, seconds: float = 0.0) -> None:
         with self._wake:
             self._requests += 1
             self._aside.pop(item, None)
+            self._due[item] = time.monotonic() + seconds
             self._todo[item] = self._requests
             self._wake.notify_all()
 
@@ -137,12 +147,16 @@ class Tracker:
 
     def _next(self) -> tuple[Item, int] | None:
         with self._wake:
-            while not self._todo:
+            while (work := self._first_due()) is None:
                 if self._closing:
                     return None
-                if not self._wake.wait(REFRESH_SECONDS):
+                if not self._wake.wait(HELD_BACK if self._todo else REFRESH_SECONDS) and not self._todo:
                     self._todo |= dict.fromkeys(self._mirror.running(), 0)
-            return None if self._abandoned else next(iter(self._todo.items()))
+            return None if self._abandoned else work
+
+    def _first_due(self) -> tuple[Item, int] | None:
+        now = time.monotonic()
+        return next((work for work in self._todo.items() if self._closing or self._due.get(work[0], now) <= now), None)
 
     def _do(self, item: Item) -> None:
         if item is None:
@@ -157,6 +171,7 @@ class Tracker:
             if self._todo[item] != request:
                 return
             del self._todo[item]
+            self._due.pop(item, None)
             if aside:
                 self._aside[item] = aside
 

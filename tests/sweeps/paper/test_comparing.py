@@ -233,11 +233,13 @@ def test_the_command_compares_a_study_as_it_is_and_not_as_its_item_has_it(
             (folder / "trials" / trial.key / name).write_text(json.dumps(result))
     about = {"name": study.name, "method_version": 1, "config": study.flat(), "planned": [], "notes": []}
     (folder / "study.json").write_text(json.dumps(about))
+    (folder / "summary.json").write_text(json.dumps({"verdict": "9 of 9 trials ended ok."}))
     compare_item(ITEMS["table7"], "cpu", tmp_path, study=None, as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert set(said["trend"]["best"]) == {"4.0", "8.0", "16.0"}
     assert {row["variant"] for row in said["others"]} == {"views_global=16"}
     assert all(not row["measured"] for row in said["rows"] if row["published"]["variant"] == "views_global=2")
+    assert said["findings"][0] == "The study by itself: 9 of 9 trials ended ok."
     assert "views_global=16" in (folder / "paper.html").read_text()
 
 
@@ -279,6 +281,14 @@ def test_every_item_has_a_page_that_says_its_scale(name: str) -> None:
         assert text in page
     assert any(line.startswith(SCALED) for line in lines(said))
     assert len(said["rows"]) == len(ITEMS[name].published)
+
+
+def test_what_nobody_published_has_no_columns_for_it() -> None:
+    found = scaled(ITEMS["regularizers"], "cpu")
+    rows = measured_rows(results_of(found, peak(0.05)), ())
+    said = compared(found, rows, None)
+    assert said["findings"] == ["Nobody has published numbers for this."]
+    assert "published, full scale" not in render(said, found, rows)
 
 
 def test_a_study_at_full_scale_has_no_banner_and_a_smaller_one_says_so_in_its_notes() -> None:

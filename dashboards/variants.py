@@ -124,9 +124,12 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def dials(results: Results) -> dict[str, str]:
-    """Variant -> what λ weighs there; equal λ mean the same where this is equal."""
-    return {name: label_of(variant_config(results.config, name)) for name in results.variants}
+def same_lambdas(results: Results, first: str, second: str) -> bool:
+    """Whether two variants have λ in common that mean the same in both."""
+    config = results.config
+    if label_of(variant_config(config, first)) != label_of(variant_config(config, second)):
+        return False
+    return not set(lambdas_of(config, first)).isdisjoint(lambdas_of(config, second))
 
 
 def variant_pairs(results: Results, points: Mapping[str, pd.DataFrame], first: str, second: str) -> pd.DataFrame:
@@ -138,8 +141,7 @@ def variant_pairs(results: Results, points: Mapping[str, pd.DataFrame], first: s
         first: Name of a variant.
         second: Of another.
     """
-    weighed = dials(results)
-    return paired(points[first], points[second], same_dial=weighed[first] == weighed[second])
+    return paired(points[first], points[second], same_dial=same_lambdas(results, first, second))
 
 
 def differences(results: Results, points: Mapping[str, pd.DataFrame]) -> list[Json]:
@@ -154,12 +156,11 @@ def differences(results: Results, points: Mapping[str, pd.DataFrame]) -> list[Js
         each is at the λ that it chose because λ is not the same in both.
     """
     reference, *others = points
-    weighed = dials(results)
     return [
         {
             "variant": name,
             "reference": reference,
-            "at_chosen": weighed[name] != weighed[reference],
+            "at_chosen": not same_lambdas(results, reference, name),
             **difference_over_seeds(variant_pairs(results, points, reference, name)),
         }
         for name in others
@@ -198,8 +199,7 @@ def _verdict(found: Json, results: Results, points: Mapping[str, pd.DataFrame]) 
     other = others[0] if best == first else first
     about = difference_over_seeds(variant_pairs(results, points, other, best))
     words = difference_words({"studies": [{"name": other}, {"name": best}], "difference": about}).removesuffix(".")
-    weighed = dials(results)
-    if weighed[other] == weighed[best]:
+    if same_lambdas(results, other, best):
         return f"{text}; over all λ that both have, {words}; {ended}"
     return f"{text}; each at the λ that it chose, since λ is not the same in both, {words}; {ended}"
 

@@ -13,7 +13,7 @@ from dashboards.comparison import compare, points_of
 from dashboards.figures.variants import differences_data, dots_data, lines_data
 from dashboards.report import main, write_report
 from dashboards.results import Results, read_results
-from dashboards.variants import POOLED, POOLED_MORE, dials, variant_rows
+from dashboards.variants import POOLED, POOLED_MORE, same_lambdas, variant_rows
 from lejepa_platform.errors import StudyError
 
 VIEWS = (2, 4, 8)
@@ -260,5 +260,23 @@ def test_lambda_is_the_same_where_it_weighs_the_same(
 ) -> None:
     variants = {name: {"settings": own, "lambdas": None} for name, own in (("one", first), ("other", second))}
     study = write_study([make_trial()], config={**axes((0.1,), ("a",), 1), "variants": variants})
-    weighed = dials(read_results(study))
-    assert (weighed["one"] == weighed["other"]) is same
+    assert same_lambdas(read_results(study), "one", "other") is same
+
+
+def test_variants_without_a_lambda_in_common_are_compared_at_the_lambda_that_each_chose(
+    make_trial: Callable, write_study: Callable
+) -> None:
+    lambdas = {16: (0.2, 0.5), 64: (0.05, 0.1)}
+    trials = [
+        make_trial("a", "d", lam, seed, config={"batch_size": size}, val=1 - lam, test=1 - lam)
+        for size, values in lambdas.items() for lam in values for seed in range(3)
+    ]  # fmt: skip
+    variants = {
+        f"batch_size={size}": {"settings": {"batch_size": size}, "lambdas": list(values)}
+        for size, values in lambdas.items()
+    }
+    config = {**axes((0.05, 0.1), ("a",), 3), "variants": variants}
+    summary = write_report(write_study(trials, name="s", planned=[one["key"] for one in trials], config=config))
+    (row,) = summary["differences"]
+    assert row["at_chosen"] and row["mean_points"] == pytest.approx(15.0)
+    assert "batch_size=64 is 15.0 points above batch_size=16" in summary["verdict"]

@@ -23,6 +23,7 @@ from lejepa_platform.search import StudySearcher, make_planner
 from lejepa_platform.storage import Location
 from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking import Tracker, artifacts_of
+from lejepa_platform.tuning import FirstCome, Forget
 from lejepa_platform.watch import TRIAL_RESTARTS, Watch
 
 LOG = logging.getLogger("lejepa")
@@ -165,11 +166,12 @@ def _drive(
         searcher = StudySearcher(planner, watch.begin, watch.ended, budget, room)
         tuner = tune.Tuner(
             placement.trainable(),
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+            tune_config=tune.TuneConfig(search_alg=searcher, scheduler=FirstCome(), num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
                 name="tune",
                 storage_path=str(scratch.resolve()),
                 failure_config=tune.FailureConfig(max_failures=TRIAL_RESTARTS),
+                callbacks=[Forget()],
                 verbose=0,
             ),
         )

@@ -12,7 +12,7 @@ from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.storage import Location, Storage, read_json, write_bytes
 from sweeps.paper.figures import Curves, Dots, curves_data, dots_data, draw_curves, draw_dots, row_name
-from sweeps.paper.item import Item, Scale
+from sweeps.paper.item import LINEAR, Item, Scale
 from sweeps.paper.matching import Pair, agreements, best_lambdas, matched, orders, unmatched
 from sweeps.paper.measured import Row, measured_rows, variants_of
 from sweeps.paper.scaling import Scaled, scaled
@@ -114,7 +114,7 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None, *, v
     pairs = matched(found, rows)
     item = found.item
     published = published_trend(item)
-    common = findings(found, pairs, found_trend, published)
+    common = [*findings(found, pairs, found_trend, published), *ranges(pairs, rows)]
     return {
         "item": item.name,
         "title": item.title,
@@ -184,6 +184,18 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
         else "Nobody has published numbers for this."
     )
     return said
+
+
+def ranges(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[str]:
+    """From where to where both sides go, where none of one stands for one of the other."""
+    published = [p.published.value for p in pairs if p.published.metric == LINEAR and not p.published.rival]
+    own = [row.mean for row in rows if row.metric == LINEAR and row.chosen]
+    if len(published) < 2 or len(own) < 2 or any(pair.measured for pair in pairs):
+        return []
+    return [
+        f"{len(published)} published accuracies lie between {min(published):g} and {max(published):g}, the {len(own)} "
+        f"measured ones, each at the λ chosen on validation, between {min(own):.3g} and {max(own):.3g}."
+    ]
 
 
 def trend_words(one: Trend) -> str:

@@ -24,7 +24,7 @@ class FirstCome(FIFOScheduler):  # type: ignore[misc,unused-ignore]
 
 
 class Forget(Callback):  # type: ignore[misc,unused-ignore]
-    """Leaves with a trial what Tune needs: whatever it keeps, it keeps to the end, and then writes all of it at once."""
+    """Leaves with a trial what Tune needs: what it keeps, it keeps to the end, and then writes all of it at once."""
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

@@ -141,7 +141,7 @@ ITEMS: Final = (
             "four views for all, of which VICReg and SimCLR take pairs; they were published with two",
             "one learning rate for all three, that of the architecture's group",
         ),
-        {"cpu": Trim(lambdas=4, architectures=_ONE), "pilot": _PILOT},
+        {"cpu": Trim(lambdas=4, seeds=3, architectures=_ONE), "pilot": _PILOT},
         {name: (default,) for name, default in DEFAULTS.items()},
     ),
     _item(
@@ -151,7 +151,7 @@ ITEMS: Final = (
         regularizers,
         ("their statistics have other scales, so that the same λ means another weight: read the best, not the place",),
         {
-            "cpu": Trim(lambdas=3, architectures=_ONE),
+            "cpu": Trim(lambdas=3, seeds=2, architectures=_ONE),
             "pilot": Trim(datasets=("patches",), seeds=2, architectures=_ONE),
         },
         {"": (DEFAULT,)},
@@ -162,7 +162,7 @@ ITEMS: Final = (
         "How many random directions does SIGReg need, and does it help to spread them evenly?",
         slices_samplers,
         (),
-        {"cpu": Trim(architectures=_ONE), "pilot": _PILOT},
+        {"cpu": Trim(seeds=3, architectures=_ONE), "pilot": _PILOT},
     ),
     _item(
         "batch-lambda",
@@ -170,7 +170,7 @@ ITEMS: Final = (
         "SIGReg grows with the batch N. Is the best λN / (1 - λ) the same for all batches?",
         batch_lambda,
         ("one learning rate for all batches, and so fewer steps for larger ones",),
-        {"cpu": Trim(lambdas=3, architectures=_ONE), "pilot": _PILOT},
+        {"cpu": Trim(lambdas=3, seeds=3, architectures=_ONE), "pilot": _PILOT},
     ),
     _item(
         "views-lambda",
@@ -179,7 +179,7 @@ ITEMS: Final = (
         views_lambda,
         (),
         {
-            "cpu": Trim(lambdas=4, architectures=_ONE),
+            "cpu": Trim(lambdas=4, seeds=3, architectures=_ONE),
             "pilot": Trim(datasets=("digits", "patches"), seeds=3, architectures=_ONE),
         },
         {"": BEST},

@@ -342,7 +342,7 @@ class Mirror:
             points = record.points(held) + record.system_points(run.samples)
             _log(client, run.run_id, points, params, tags)
             run.stamp, run.params, run.samples = stamp, run.params | params.keys(), len(record.system)
-            run.tags |= tags
+            run.tags |= {**tags, VARIANT: record.variant}
         if record.result is not None and run.status != record.status:
             client.set_terminated(run.run_id, record.status, end_time=record.ended)
             run.status = record.status

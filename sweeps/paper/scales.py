@@ -103,7 +103,7 @@ BOUNDS: Final[Mapping[Scale, Bounds]] = {
     "pilot": replace(
         _CPU,
         image_size=32,
-        epochs=16,
+        epochs=12,
         values={**_CPU.values, "projector_hidden": 512},
         lambdas=7,
         variants=24,

@@ -221,7 +221,7 @@ def test_a_process_that_dies_of_one_protocol_costs_neither_the_trial_nor_the_nex
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, outcome: str
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(faults.__file__).parent), prepend=":")
-    child = Child(Placement(executor="inline", time_limit=5, trial_function="faults:in_first_protocol"))
+    child = Child(Placement(executor="inline", time_limit=12, trial_function="faults:in_first_protocol"))
     config = replace(TRIAL, seed=seed)
     attempt = StudyLedger(tmp_path).trial(config.key).begin(config).attempt
     task = TrialTask(config=config.flat(), study=str(tmp_path), attempt=attempt, source="digits", cache="none",

@@ -191,7 +191,7 @@ def test_a_process_that_dies_while_evaluating_costs_the_evaluation_and_not_the_t
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, outcome: str
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(faults.__file__).parent), prepend=":")
-    child = Child(Placement(executor="inline", time_limit=5, trial_function="faults:after_training"))
+    child = Child(Placement(executor="inline", time_limit=12, trial_function="faults:after_training"))
     tasks = []
     for number in (seed, faults.OK):
         config = replace(TRIAL, seed=number)

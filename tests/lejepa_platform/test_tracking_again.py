@@ -17,6 +17,7 @@ from lejepa_platform.ledger import StudyLedger
 from lejepa_platform.tracking import Tracker, default_uri, sync
 from lejepa_platform.tracking import mirror as writing
 from lejepa_platform.tracking.client import connect
+from lejepa_platform.tracking.runs import Run
 
 CONFIGS = [trial(lambda_=lambda_, seed=seed) for lambda_ in (0.01, 0.05, 0.1) for seed in (0, 1)]
 
@@ -48,13 +49,13 @@ def mirror(study: StudyLedger, storage: Path) -> str:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keys of the trials whose runs are read from MLflow from now on."""
     keys: list[str] = []
-    original = writing.Run.read
+    original = Run.read
 
-    def note(run: Any) -> writing.Run:
+    def note(run: Any) -> Run:
         keys.extend([run.data.tags["trial_key"]] if run.data.tags["role"] == "trial" else [])
         return original(run)
 
-    monkeypatch.setattr(writing.Run, "read", note)
+    monkeypatch.setattr(Run, "read", note)
     return keys
 
 

@@ -6,6 +6,7 @@
     inputs.py    the data set of a trial, in MLflow's terms
     asking.py    questions for what is new in MLflow
     cache.py     what was read or written, for the next process
+    runs.py      what is known of runs in MLflow, and of what changed since
     mirror.py    makes MLflow hold exactly that, whatever it held before
     tracker.py   the background thread, and the same work in the foreground
     reader.py    the way back: a study as MLflow holds it

@@ -14,11 +14,11 @@ asks for what was written or deleted since. It may miss what others wrote at the
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from lejepa_platform.config import Flat
 from lejepa_platform.errors import StorageError, StudyError
@@ -26,8 +26,8 @@ from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.storage import Location, at_hand, cache_of, is_file, read_json
 from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking.address import check_tracking, sqlite_path
-from lejepa_platform.tracking.asking import MIRRORED_AT, OVERLAP, STAMP, deleted, pages, written_since
-from lejepa_platform.tracking.cache import CachedRun, Held, cache_path, load_runs, save_runs
+from lejepa_platform.tracking.asking import MIRRORED_AT, OVERLAP, STAMP
+from lejepa_platform.tracking.cache import Held, cache_path, load_runs, save_runs
 from lejepa_platform.tracking.client import connect
 from lejepa_platform.tracking.inputs import dataset_input
 from lejepa_platform.tracking.record import (
@@ -40,75 +40,10 @@ from lejepa_platform.tracking.record import (
     result_digest,
     versions_text,
 )
+from lejepa_platform.tracking.runs import PARENT, SAMPLES, Run, kept, read_runs
 
 _METRICS_PER_BATCH: Final = 800
 """MLflow takes 1000 metrics, parameters and tags in all at once."""
-_PARENT = "mlflow.parentRunId"
-SAMPLES: Final = "mirrored_samples"
-"""Tag of a trial's run: how many samples of its machine it holds."""
-_KEPT = ("trial_key", "architecture", "dataset", VARIANT, _PARENT, MIRRORED_AT)
-
-
-@dataclass(slots=True)
-class Run:
-    """What is known of a run in MLflow."""
-
-    run_id: str
-    role: str
-    status: str
-    tags: dict[str, str]
-    """Those in `_KEPT`; of a run made by this process all, as long as more are to come."""
-    params: frozenset[str] = frozenset()
-    stamp: Stamp | None = None
-    samples: int = 0
-    """Of the machine."""
-
-    @classmethod
-    def read(cls, run: Any) -> Self:
-        """From MLflow's entity."""
-        tags = run.data.tags
-        return cls(
-            run.info.run_id,
-            tags.get("role", ""),
-            run.info.status,
-            kept(tags),
-            frozenset(run.data.params),
-            Stamp.parse(tags.get(STAMP, "")),
-            int(tags.get(SAMPLES, 0)),
-        )
-
-    @classmethod
-    def known(cls, cached: CachedRun) -> Self:
-        """Back from `cached()`."""
-        held = dict(cached.document)
-        params, stamp = frozenset(held.pop("params")), Stamp.parse(held.pop("stamp"))
-        return cls(cached.run_id, "trial", params=params, stamp=stamp, **held)
-
-    def cached(self) -> CachedRun:
-        """What the next process should know; of a trial's run."""
-        document = {
-            "status": self.status,
-            "tags": kept(self.tags),
-            "params": sorted(self.params),
-            "stamp": str(self.stamp or ""),
-            "samples": self.samples,
-        }
-        return CachedRun(self.run_id, int(self.tags.get(MIRRORED_AT, 0)), document)
-
-    @property
-    def parent(self) -> str | None:
-        """Id of the run above."""
-        return self.tags.get(_PARENT)
-
-    @property
-    def variant(self) -> str:
-        """Of the study, that it belongs to; empty if it was written when the study had none."""
-        return self.tags.get(VARIANT, "")
-
-    @property
-    def cell(self) -> tuple[str, str, str]:
-        """(variant, architecture, data set)."""
-        return self.variant, self.tags.get("architecture", ""), self.tags.get("dataset", "")
 
 
 @dataclass(slots=True)
@@ -225,7 +160,7 @@ class Mirror:
         if run is None:
             run = index.trials[record.key] = self._create(
                 index,
-                {**record.tags(), _PARENT: parent.run_id},
+                {**record.tags(), PARENT: parent.run_id},
                 name=record.name(optimiser=record.config["architecture"] in index.several_optimisers),
                 created=record.created,
             )
@@ -349,33 +284,6 @@ class Mirror:
             run.tags = kept(run.tags)
 
 
-def kept(tags: Mapping[str, str]) -> dict[str, str]:
-    """What is remembered of a run's tags."""
-    return {name: tags[name] for name in _KEPT if name in tags}
-
-
-def read_runs(client: Any, experiment_id: str, held: Held) -> Iterable[Run]:
-    """Every run of an experiment that was not deleted.
-
-    Args:
-        client: Of MLflow.
-        experiment_id: The study's.
-        held: What was known of its trials, from `Run.cached`; what is in MLflow since is asked for.
-    """
-    if not held.since > 0:
-        return map(Run.read, pages(client, experiment_id))
-    gone = deleted(client, experiment_id)
-    runs = {run_id: Run.known(cached) for run_id, cached in held.runs.items() if run_id not in gone}
-    return {**runs, **{run.run_id: run for run in _news(client, experiment_id, held)}}.values()
-
-
-def _news(client: Any, experiment_id: str, held: Held) -> Iterator[Run]:
-    # Runs that a killed process has made and written nothing to, and those that it had yet to end, are running.
-    for text in ("tags.role = 'study'", "tags.role = 'cell'", "attributes.status = 'RUNNING'"):
-        yield from map(Run.read, pages(client, experiment_id, text))
-    yield from map(Run.read, written_since(client, experiment_id, held.since, int(time.time())))
-
-
 def _contradicts(held: Stamp, record: Record) -> bool:
     """Whether MLflow holds points that the ledger does not have, and will not have."""
     if held.result:
@@ -402,8 +310,8 @@ def _log(client: Any, run_id: str, points: list[Point], params: Mapping[str, str
 
 
 def _set_parent(client: Any, run: Run, parent: Run) -> None:
-    client.set_tag(run.run_id, _PARENT, parent.run_id)
-    run.tags[_PARENT] = parent.run_id
+    client.set_tag(run.run_id, PARENT, parent.run_id)
+    run.tags[PARENT] = parent.run_id
 
 
 def _folder(client: Any, run: Run, created: int) -> Run:

@@ -23,7 +23,8 @@ from lejepa_platform.ledger import StudyLedger, TrialLedger
 from lejepa_platform.stored_variants import namer
 from lejepa_platform.tracking.address import masked, reason
 from lejepa_platform.tracking.client import load
-from lejepa_platform.tracking.mirror import Index, Mirror, Run
+from lejepa_platform.tracking.mirror import Index, Mirror
+from lejepa_platform.tracking.runs import Run
 from lejepa_platform.transfer import load_encoder
 
 LOG = logging.getLogger("lejepa")

@@ -1,7 +1,7 @@
 """Everything that is inferred from a study, once, for the page, the verdict and `summary.json` alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,10 @@ from dashboards.statistics.regret import Grid, make_grid, observe
 from dashboards.statistics.scores import Interval, at_best_settings, labelled, score
 from dashboards.statistics.selection import Selection, select
 from dashboards.statistics.selection_best import Best, best_criterion
-from dashboards.statistics.selection_families import PAPER_LAMBDA
 from dashboards.statistics.stability import NO_IMAGES, Difference, Estimate, Stability, differences, nearest, stability
 from dashboards.statistics.variance import Variance, variance_shares
 from dashboards.statistics.windows import cell_windows, lost_to_chosen
+from lejepa_core.methods import Method, method_of
 
 Json = dict[str, Any]
 WINDOW_EPS: Final = 0.01
@@ -44,6 +44,8 @@ class Findings:
     """Test accuracy at each λ, over cells."""
     against: Mapping[float, Difference] = field(default_factory=dict)
     """Each other λ against the one that loses least over all cells on validation."""
+    by_dial: "DialWindow | None" = None
+    """Of a variant; None if it has a λ of 1, which comes to infinity."""
     windows: pd.DataFrame | None = None
     """`cell_windows` at `WINDOW_EPS`."""
     default: "DefaultLambda | None" = None
@@ -65,9 +67,22 @@ class Findings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DefaultLambda:
-    """How the paper's λ, or what the grid has nearest to it, does."""
+class DialWindow:
+    """The window in decades of what λ comes to, in which one loss can be compared with another."""
 
+    dial: str
+    """Name of that, see `methods.Method`."""
+    width: Estimate | float
+    """At `WINDOW_EPS`, median over cells; a number alone where one seed a cell allows no more."""
+    grid: float
+    """Width of the whole grid."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DefaultLambda:
+    """How the λ that its loss was published with, or what the grid has nearest to it, does."""
+
+    published: float
     lam: float
     near: int
     """Cells in which it loses at most `WINDOW_EPS` to the chosen λ."""
@@ -94,7 +109,8 @@ def find(results: Results, study: Path | None = None, *, rough: bool = False) ->
         return Findings(points=points, grid=grid, importances=found, judgement=_judge(results.trials, usable, rough))
     if not grid.cells:
         return Findings(points=points, grid=grid)
-    by_cell, by_dataset = _selections(results.trials, grid, rough)
+    method = method_of(results.config)
+    by_cell, by_dataset = _selections(results.trials, grid, rough, method.default)
     images = _images(grid, points, study)
     shared = float(grid.lambdas[observe(grid).fixed_B[0]])
     return Findings(
@@ -103,8 +119,9 @@ def find(results: Results, study: Path | None = None, *, rough: bool = False) ->
         stability=_stability(grid, images, rough),
         iqm=iqm_by_lambda(points),
         against=differences(grid, images, reference=shared),
+        by_dial=_by_dial(grid, images, method, rough) if "part_of" in results.study else None,
         windows=cell_windows(grid, WINDOW_EPS),
-        default=_default(grid),
+        default=_default(grid, method.default),
         ranks=rank_stability(points),
         lambdas=compare_lambdas(points),
         architectures=compare_architectures(points),
@@ -123,6 +140,17 @@ def _stability(grid: Grid, images: Images, rough: bool) -> Stability | None:
     return stability(grid, images, permutations=100 if rough else 500, draws=300 if rough else 2000)
 
 
+def _by_dial(grid: Grid, images: Images, method: Method, rough: bool) -> DialWindow | None:
+    dials_L = np.array([method.turned(float(lam)) for lam in grid.lambdas])
+    positive = dials_L[dials_L > 0]
+    if not len(positive) or not np.isfinite(dials_L).all():
+        return None
+    over = replace(grid, lambdas=dials_L)
+    found = _stability(over, images, rough)
+    width = float(observe(over).width_B[0]) if found is None else found.windows[WINDOW_EPS]
+    return DialWindow(dial=method.dial, width=width, grid=float(np.log10(positive[-1] / positive[0])))
+
+
 def _images(grid: Grid, points: pd.DataFrame, study: Path | None) -> Images:
     # Of thousands of trials, the images would fill the memory; seeds and cells are many by then.
     if study is None or len(points) > LARGE:
@@ -130,14 +158,14 @@ def _images(grid: Grid, points: pd.DataFrame, study: Path | None) -> Images:
     return align(grid, points, read_correct(study, dict(zip(points["key"], points["dataset"], strict=True))))
 
 
-def _default(grid: Grid) -> DefaultLambda | None:
+def _default(grid: Grid, published: float) -> DefaultLambda | None:
     if len(grid.seeds) < 2 or len(grid.lambdas) < 2:
         return None
-    index = nearest(grid.lambdas, PAPER_LAMBDA)
+    index = nearest(grid.lambdas, published)
     lost_C = lost_to_chosen(grid.val_CSL[None], grid.test_CSL[None])[0, :, index]
     known_C = lost_C[np.isfinite(lost_C)]
     near = int((known_C <= WINDOW_EPS + 1e-12).sum())
-    return DefaultLambda(lam=float(grid.lambdas[index]), near=near, cells=len(known_C))
+    return DefaultLambda(published=published, lam=float(grid.lambdas[index]), near=near, cells=len(known_C))
 
 
 def _judge(trials: pd.DataFrame, usable: pd.DataFrame, rough: bool) -> Judgement | None:
@@ -147,14 +175,16 @@ def _judge(trials: pd.DataFrame, usable: pd.DataFrame, rough: bool) -> Judgement
     return judge(own, resamples=200 if rough else 1000, permutations=50 if rough else 500)
 
 
-def _selections(trials: pd.DataFrame, grid: Grid, rough: bool) -> tuple[Selection | None, Selection | None]:
+def _selections(
+    trials: pd.DataFrame, grid: Grid, rough: bool, published: float
+) -> tuple[Selection | None, Selection | None]:
     if len(grid.lambdas) < 2:
         return None, None
     resamples = 100 if rough else 1000
     several = len({architecture for architecture, _ in grid.cells}) > 1
     return (
-        select(trials, by="cell", resamples=resamples),
-        select(trials, by="dataset", resamples=resamples) if several else None,
+        select(trials, by="cell", resamples=resamples, published=published),
+        select(trials, by="dataset", resamples=resamples, published=published) if several else None,
     )
 
 
@@ -163,8 +193,10 @@ def as_json(found: Findings) -> Json:
     return {
         "stability": _stability_json(found.stability) if found.stability else None,
         "default_lambda": None if found.default is None else {
-            "lambda": found.default.lam, "within_one_point": found.default.near, "cells": found.default.cells
+            "published": found.default.published, "lambda": found.default.lam,
+            "within_one_point": found.default.near, "cells": found.default.cells
         },
+        "window_dial": None if found.by_dial is None else _dial_json(found.by_dial),
         "windows": [] if found.windows is None else found.windows.to_dict("records"),
         "ranks": _ranks_json(found.ranks) if found.ranks else None,
         "lambda_ranks": _difference_json(found.lambdas),
@@ -187,6 +219,11 @@ def _stability_json(found: Stability) -> Json:
         "phi": estimate_json(found.phi, 1),
         "windows": {f"{100 * eps:g}": estimate_json(one, 1) for eps, one in found.windows.items()},
     }
+
+
+def _dial_json(found: DialWindow) -> Json:
+    width = estimate_json(found.width, 1) if isinstance(found.width, Estimate) else {"value": found.width}
+    return {**width, "eps_points": 100 * WINDOW_EPS, "dial": found.dial, "grid_decades": found.grid}
 
 
 def estimate_json(found: Estimate, scale: float) -> Json:

@@ -16,7 +16,7 @@ from dashboards.comparison import difference_over_seeds, difference_words, paire
 from dashboards.results import PENDING, Results
 from dashboards.statistics.scores import CELL, at_best_settings, choose, pooled_intervals, score
 from dashboards.summary import Json, plain
-from lejepa_core.methods import label_of
+from lejepa_core.methods import label_of, method_of
 from lejepa_platform.stored_variants import lambdas_of, report_files, variant_config
 
 POOLED = "spread pooled over λ"
@@ -74,7 +74,9 @@ def overview(results: Results, summaries: Mapping[str, Json]) -> Json:
 
     Returns:
         A JSON-serialisable object: `verdict` and `warnings` in words; `varied`, names of the settings that vary;
-        `counts` of outcomes; `variants`, each with its own; `rows`, see `variant_rows`; `differences` of all variants
+        `counts` of outcomes; `variants`, each with its own; `dials`, variant -> name of what its λ comes to, if these
+        are variants of the loss, whose windows in decades of λ cannot be compared; `rows`, see `variant_rows`;
+        `differences` of all variants
         to the first; `notes`.
     """
     points = {name: points_of(results.only(name)) for name in results.variants}
@@ -85,6 +87,7 @@ def overview(results: Results, summaries: Mapping[str, Json]) -> Json:
         "varied": varied(results),
         "counts": _added(summary["counts"] for summary in summaries.values()),
         "variants": variants,
+        "dials": _dials(results),
         "at_chosen": _at_chosen(points),
         "rows": variant_rows(results),
         "differences": differences(results, points),
@@ -101,6 +104,12 @@ def varied(results: Results) -> list[str]:
     return names + ["λ"] * any(variant.get("lambdas") is not None for variant in variants)
 
 
+def _dials(results: Results) -> dict[str, str]:
+    methods = {name: method_of(variant_config(results.config, name)) for name in results.variants}
+    several = len({method.title for method in methods.values()}) > 1
+    return {name: method.dial for name, method in methods.items()} if several else {}
+
+
 def _variant(results: Results, name: str, summary: Json) -> Json:
     first = 2 * (1 + results.variants.index(name))
     page, numbers = report_files(results.config)[first : first + 2]
@@ -111,7 +120,7 @@ def _variant(results: Results, name: str, summary: Json) -> Json:
         "settings": dict(results.config["variants"][name]["settings"]),
         "lambdas": lambdas_of(results.config, name),
         "trials": sum(summary["counts"].values()),
-        **{key: summary[key] for key in ("verdict", "counts", "cells", "window", "worst")},
+        **{key: summary[key] for key in ("verdict", "counts", "cells", "window", "window_dial", "worst")},
         "phi": (summary["stability"] or {}).get("phi"),
         "seconds": summary["cost"]["seconds"],
     }

@@ -195,7 +195,9 @@ def _window_figure(window: Json) -> KeyFigure:
 
 def _default_figure(default: Json) -> KeyFigure:
     near, cells = default["within_one_point"], default["cells"]
-    which = f"λ = {default['lambda']:g}" + ("" if default["lambda"] == 0.05 else ", nearest to the paper's 0.05,")
+    which = f"λ = {default['lambda']:g}" + (
+        "" if default["lambda"] == default["published"] else f", nearest to the published {default['published']:g},"
+    )
     label = f"of cells in which {which} is within 1 point of the best"
     return KeyFigure(value=f"{100 * near / cells:.0f} %" if cells else "–", label=label, detail=f"{near} of {cells}")
 

@@ -1,5 +1,6 @@
 """The losses that a trial can be trained with, in words: what λ is in each, and what its two terms are called."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -21,25 +22,53 @@ class Method:
     """Number of its paper."""
     form: str
     """The loss in one line, with a place for the name of what λ weighs."""
+    default: float
+    """The λ of its published setting."""
     term: str = ""
     """Name of the term beside prediction; "" where a trial chooses it, see `regularizer_label`."""
+    weighs: bool = True
+    """Whether λ and 1 - λ are weights of two terms."""
+
+    @property
+    def dial(self) -> str:
+        """Name of what `turned` gives."""
+        return "λ / (1 - λ)" if self.weighs else "temperature"
+
+    def turned(self, lam: float) -> float:
+        """What λ comes to, in which one loss can be compared with another: a ratio of weights, or λ itself.
+
+        Args:
+            lam: λ; of weights between 0 and 1.
+
+        Returns:
+            Infinity for a λ of 1 that leaves one term alone.
+        """
+        if not self.weighs:
+            return lam
+        return lam / (1 - lam) if lam < 1 else math.inf
 
 
 METHODS: Final[Mapping[Objective, Method]] = {
     "lejepa": Method(
-        title="LeJEPA", arxiv="2511.08544", form="(1-lambda)*prediction + lambda*{term}; per view; N global"
+        title="LeJEPA",
+        arxiv="2511.08544",
+        form="(1-lambda)*prediction + lambda*{term}; per view; N global",
+        default=0.05,
     ),
     "vicreg": Method(
         title="VICReg",
         arxiv="2105.04906",
         form="(1-lambda)*invariance + lambda*(variance + covariance/25); pairs of views; N global",
+        default=0.5,
         term="variance + covariance",
     ),
     "simclr": Method(
         title="SimCLR",
         arxiv="2002.05709",
         form="NT-Xent = alignment + log-sum-exp, temperature lambda; pairs of views; N global",
+        default=0.1,
         term="log-sum-exp",
+        weighs=False,
     ),
 }
 

@@ -1,14 +1,14 @@
-"""One rank of a real gloo process group; `run_on_ranks` starts as many of this file as it needs."""
+"""Ranks of a real gloo process group: `run_on_ranks` forks as many as it needs from a process that has torch loaded."""
 
-import subprocess
-import sys
+import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,9 @@ import torch.distributed as dist
 if TYPE_CHECKING:
     from lejepa_core.settings import Precision
 
-sys.path.insert(0, str(Path(__file__).parent))
+# A process of its own per rank, without the five seconds that each would take to import what all of them need.
+PROCESSES: Final = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["lejepa_core.pretrain", "lejepa_core.evaluation.evaluate", "lejepa_platform.trial"])
 
 
 def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[Any]:
@@ -24,12 +26,42 @@ def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[A
     store = folder / f"store-{case}-{world}-{'-'.join(arguments)}"
     outs = [store.with_suffix(f".{rank}.pt") for rank in range(world)]
     processes = [
-        subprocess.Popen([sys.executable, __file__, case, str(rank), str(world), str(store), str(out), *arguments])
+        PROCESSES.Process(target=_rank, args=(case, rank, world, store, out, arguments, dict(os.environ)))
         for rank, out in enumerate(outs)
     ]
-    codes = [process.wait(timeout=240) for process in processes]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=240)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
     assert codes == [0] * world
     return [torch.load(out, weights_only=True) for out in outs]
+
+
+def _rank(
+    case: str, rank: int, world: int, store: Path, out: Path, arguments: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    global STORE
+    STORE = store
+    torch.save(CASES[case](rank, world, *arguments), out)
+    if dist.is_initialized():
+        # Left to the interpreter's exit, gloo's threads sometimes abort a process as short-lived as this.
+        dist.destroy_process_group()
+
+
+STORE = Path()
+"""Where the ranks of a case meet; a case's own files lie beside it."""
+
+
+def join(rank: int, world: int, timeout: timedelta | None = None) -> None:
+    """Make the process group of a case, unless it runs on one process alone."""
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{STORE}", rank=rank, world_size=world, timeout=timeout)
 
 
 def sigreg_case(rank: int, world: int, counts: str) -> dict[str, dict[str, torch.Tensor]]:
@@ -39,10 +71,8 @@ def sigreg_case(rank: int, world: int, counts: str) -> dict[str, dict[str, torch
     bits = sigreg_bits()
     variants: list[tuple[str, Kernel]] = [("float64", "eager"), ("float32", "native"), ("float32", "eager")]
     built = {f"{dtype} {kernel} before": SIGReg(slices=16, kernel=kernel) for dtype, kernel in variants}
-    if world > 1:
-        # A rank that waits for one that never comes must fail within the time a test has.
-        address, patience = f"file://{sys.argv[4]}", timedelta(seconds=30)
-        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=world, timeout=patience)
+    # A rank that waits for one that never comes must fail within the time a test has.
+    join(rank, world, timedelta(seconds=30))
     built |= {f"{dtype} {kernel} after": SIGReg(slices=16, kernel=kernel) for dtype, kernel in variants}
     sizes = [int(n) for n in counts.split(",")]
     sizes = sizes if world > 1 else [sum(sizes)]
@@ -94,8 +124,7 @@ def compiled_case(rank: int, world: int, counts: str, built: str) -> dict[str, t
 
     if built == "before":
         total(x, 5)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    join(rank, world)
     value = total(x, 5)
     value.backward()
     gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -141,9 +170,8 @@ def pretrain_case(
     from lejepa_core.evaluation.evaluate import evaluate
     from lejepa_core.settings import PretrainSettings
 
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    data = stripes(Path(sys.argv[5]).parent / f"data-{rank}")
+    join(rank, world)
+    data = stripes(STORE.parent / f"data-{rank}")
     train = data.splits["train"]
     settings = PretrainSettings(
         architecture=architecture, lambda_=0.05, learning_rate=1e-3, weight_decay=1e-2, precision=precision,
@@ -174,8 +202,8 @@ def resumed_case(rank: int, world: int, steps: str) -> dict[str, Any]:
 
     from lejepa_core.datasets import load_dataset
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    folder = Path(sys.argv[5]).parent
+    join(rank, world)
+    folder = STORE.parent
     source = f"folder:{write_folder(folder / f'data-{rank}' / 'stripes')}"
     data = load_dataset(source, image_size=32, cache_dir=folder / "cache", stream="always", workers=1)
     return interrupted_and_whole(data, folder / "interrupted.pt", int(steps), rank)
@@ -185,8 +213,8 @@ def views_case(rank: int, world: int, epoch: str) -> dict[str, Any]:
     """See `views_seen`."""
     from resuming import views_seen
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    return views_seen(Path(sys.argv[5]).parent / str(rank), int(epoch))
+    join(rank, world)
+    return views_seen(STORE.parent / str(rank), int(epoch))
 
 
 def normality_regularisers() -> dict[str, Any]:
@@ -203,8 +231,7 @@ def normality_case(rank: int, world: int, counts: str, dtype: str) -> dict[str, 
     from torch import nn
     from torch.nn.parallel import DistributedDataParallel
 
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    join(rank, world)
     sizes = [int(n) for n in counts.split(",")]
     x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=getattr(torch, dtype))
     mine = torch.split(x, sizes, dim=1)[rank] if world > 1 else x
@@ -228,8 +255,7 @@ def comparators_case(rank: int, world: int, counts: str, objective: str) -> dict
 
     from lejepa_core.comparators import PairwiseLoss
 
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    join(rank, world)
     sizes = [int(n) for n in counts.split(",")]
     x = torch.randn(3, sum(sizes), 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     mine = torch.split(x, sizes, dim=1)[rank] if world > 1 else x
@@ -246,7 +272,7 @@ def normality_refusals_case(rank: int, world: int, counts: str) -> list[str]:
     """The normality tests that refuse so few samples, each of them on every rank."""
     from lejepa_core.errors import SettingError
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    join(rank, world)
     refused = []
     for name, regulariser in normality_regularisers().items():
         try:
@@ -262,8 +288,8 @@ def trial_case(rank: int, world: int) -> dict[str, float | None] | None:
 
     from lejepa_platform.trial import run_trial
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    result = run_trial(stripes_task(Path(sys.argv[5]).parent / f"data-{rank}"))
+    join(rank, world)
+    result = run_trial(stripes_task(STORE.parent / f"data-{rank}"))
     return None if result is None else result.metrics
 
 
@@ -275,8 +301,8 @@ def stopped_case(rank: int, world: int) -> dict[str, float | None] | None:
     from lejepa_platform.rungs import Rung
     from lejepa_platform.trial import run_trial
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
-    task = replace(stripes_task(Path(sys.argv[5]).parent / f"data-{rank}", epochs=3), scheduler="asha")
+    join(rank, world)
+    task = replace(stripes_task(STORE.parent / f"data-{rank}", epochs=3), scheduler="asha")
     Rung.of(Path(task.study), "label_free", TrialConfig.from_flat(task.config), 1).decide("rival", 2.0)
     result = run_trial(task)
     return None if result is None else result.metrics
@@ -290,7 +316,7 @@ def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, fl
     from lejepa_platform.task import TrialTask
     from lejepa_platform.trial import floor_key, run_trial
 
-    begun, seconds = TrialTask.from_json((Path(sys.argv[5]).parent / task).read_text()), float(patience)
+    begun, seconds = TrialTask.from_json((STORE.parent / task).read_text()), float(patience)
     floors = Path(begun.study) / "floors"
     floors.mkdir(parents=True, exist_ok=True)
     lock = FileLock(floors / f"{floor_key(TrialConfig.from_flat(begun.config))}.lock")
@@ -305,9 +331,7 @@ def floors_case(rank: int, world: int, task: str, patience: str) -> dict[str, fl
     if rank == 0:
         threading.Thread(target=hold).start()
         held.wait()
-    dist.init_process_group(
-        "gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world, timeout=timedelta(seconds=seconds)
-    )
+    join(rank, world, timedelta(seconds=seconds))
     joined.set()
     result = run_trial(begun)
     return None if result is None else result.metrics
@@ -317,7 +341,7 @@ def lost_peer_case(rank: int, world: int) -> list[bool]:
     """Whether what a collective raises is blamed on the other process, which has ended."""
     from lejepa_platform.child import is_lost_peer
 
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[4]}", rank=rank, world_size=world)
+    join(rank, world)
     dist.all_reduce(torch.ones(1))
     if rank == 1:
         return []
@@ -343,11 +367,3 @@ CASES: dict[str, Callable[..., Any]] = {
     "trial": trial_case,
     "stopped": stopped_case,
 }
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    case, rank, world, _, out, *arguments = sys.argv[1:]
-    torch.save(CASES[case](int(rank), int(world), *arguments), out)
-    if dist.is_initialized():
-        # Left to the interpreter's exit, gloo's threads sometimes abort a process as short-lived as this.
-        dist.destroy_process_group()

@@ -11,6 +11,8 @@ from dashboards.figures import style
 from dashboards.statistics.scores import CELL
 
 ROW_HEIGHT = 26
+MANY = 3000
+"""Points beyond which SVG is slow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +52,9 @@ def draw_paired(rows: tuple[PairedRow, ...], first: str, second: str, what: str 
     title = style.titled(f"{second} less {first}")
     figure = style.base_figure(90 + ROW_HEIGHT * max(len(rows), 2), title=title)
     names = [style.safe(row.name) for row in rows]
-    figure.add_scattergl(
+    points = sum(len(row.points) for row in rows)
+    # WebGL draws any number, but not every browser has it.
+    (figure.add_scattergl if points > MANY else figure.add_scatter)(
         x=[value for row in rows for value in row.points],
         y=[name for name, row in zip(names, rows, strict=True) for _ in row.points],
         text=[

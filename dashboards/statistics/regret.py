@@ -5,7 +5,7 @@ its null: the same measure after the labels of λ were permuted within each (cel
 """
 # B permutations, C cells, S seeds, L lambdas
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 
 WINDOW_EPS: Final = 0.01
 """A λ is inside the window when it loses at most this accuracy (1 point)."""
@@ -31,6 +32,11 @@ class Grid:
     val_CSL: Floats
     test_CSL: Floats
     floor_CS: Floats
+
+    def only(self, keep_L: Bools) -> "Grid":
+        """The same over some λ alone."""
+        test_CSL, val_CSL = self.test_CSL[..., keep_L], self.val_CSL[..., keep_L]
+        return replace(self, lambdas=self.lambdas[keep_L], val_CSL=val_CSL, test_CSL=test_CSL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

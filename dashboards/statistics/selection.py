@@ -16,7 +16,7 @@ import pandas as pd
 from dashboards.statistics.regret import Floats, Indices, mean_of
 from dashboards.statistics.scores import CELL, SETTINGS, Interval, score
 from dashboards.statistics.selection_criteria import dead_runs
-from dashboards.statistics.selection_families import Family, Kind, families
+from dashboards.statistics.selection_families import PAPER_LAMBDA, Family, Kind, families
 from dashboards.statistics.selection_intervals import Pairs, crossed_interval
 from dashboards.statistics.selection_regret import (
     Layout,
@@ -113,6 +113,7 @@ def select(
     leave: Leave = "dataset",
     resamples: int = RESAMPLES,
     seed: int = 0,
+    published: float = PAPER_LAMBDA,
 ) -> Selection:
     """Rank all criteria by cross-fitted selection regret.
 
@@ -123,6 +124,7 @@ def select(
         leave: Free parameters are fitted on other data sets, or on other architectures (`cell` only).
         resamples: Of groups and seeds, for `p_best`.
         seed: Of the resampling.
+        published: λ that the loss was published with.
 
     Raises:
         ValueError: Architectures are to be held out of choices among architectures.
@@ -141,7 +143,7 @@ def select(
     weights_BGS = resample_seeds(test_GSK, resamples, seed)
     values = layout.spread(table["val"]), test_GSK, layout.spread(dead_runs(table).astype(float))
     means, once = outcomes(*values, weights_BGS), outcomes(*values, weights_BGS[:1])
-    judged = {name: _judge(family, table, layout, means, once, held_G) for name, family in families().items()}
+    judged = {name: _judge(family, table, layout, means, once, held_G) for name, family in families(published).items()}
     judged |= {"fixed": _fixed(layout, means, held_G), "labels": _labels(means)}
     pairs = _pairs(layout)
     p_best = _p_best({name: j.fitted_BG for name, j in judged.items() if j.kind != "reference"}, pairs, seed)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -16,12 +17,13 @@ from dashboards.statistics.selection_criteria import (
     rank_within,
     scaled_loss,
 )
+from lejepa_core.methods import LEJEPA, METHODS
 
 Kind = Literal["criterion", "combination", "fitted", "reference"]
 Ranks = Callable[[pd.DataFrame, Sequence[str], bool], Mapping[str, pd.Series]]
 """Scored rows, the columns that delimit one choice, whether dead runs are guarded against -> parameter as text
 (empty when there is none) -> a rank per row."""
-PAPER_LAMBDA: Final = 0.05
+PAPER_LAMBDA: Final = METHODS[LEJEPA].default
 ALPHA_STEPS: Final = tuple(round(-0.5 + 0.1 * step, 1) for step in range(21))
 WEIGHT_STEPS: Final = 4
 """Weights of the fitted combination are multiples of 1 / this."""
@@ -39,8 +41,12 @@ class Family:
     """False for references, which look at no trial."""
 
 
-def families() -> dict[str, Family]:
-    """Every label-free criterion by name, and the references that look at no label."""
+def families(published: float = PAPER_LAMBDA) -> dict[str, Family]:
+    """Every label-free criterion by name, and the references that look at no label.
+
+    Args:
+        published: λ that the loss was published with.
+    """
     found = {
         name: Family(label=c.label, about=c.about, kind="criterion", ranks=_scored({"": c.score}))
         for name, c in CRITERIA.items()
@@ -58,7 +64,9 @@ def families() -> dict[str, Family]:
         kind="fitted",
         ranks=_mixed(_mixtures()),
     )
-    found["paper_lambda"] = _reference("λ = 0.05", "the paper's default, or what is nearest to it", _near_paper)
+    found["paper_lambda"] = _reference(
+        f"λ = {published:g}", "its paper's default, or what is nearest to it", partial(_near, published)
+    )
     found["random"] = _reference("random choice", "the mean over all candidates", _constant)
     return found
 
@@ -109,8 +117,8 @@ def _reference(label: str, about: str, rank: Callable[[pd.DataFrame], pd.Series]
     )
 
 
-def _near_paper(table: pd.DataFrame) -> pd.Series:
-    distance = np.abs(np.log(table["lambda"].where(table["lambda"] > 0) / PAPER_LAMBDA))
+def _near(wanted: float, table: pd.DataFrame) -> pd.Series:
+    distance = np.abs(np.log(table["lambda"].where(table["lambda"] > 0) / wanted))
     return -distance.round(9).fillna(np.inf)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from dashboards.figures import style
+from lejepa_core.methods import Method, method_of
 from sweeps.paper.item import LINEAR, Published
 from sweeps.paper.matching import Pair
 from sweeps.paper.measured import Row
@@ -26,6 +27,8 @@ class Line:
     name: str
     index: int
     """Of its colour: the same for a variant, or else for an architecture, in all panels."""
+    cell: int = 0
+    """Of its symbol, among the cells of a panel."""
     xs: tuple[float, ...]
     ys: tuple[float, ...]
     """Percent."""
@@ -88,9 +91,14 @@ def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
     panels = []
     if published:
         panels.append(Curves(title="published, full scale", axis="λ", lines=_published(published, names)))
+    variants = found.recipe.variants
+    methods = {name: method_of(variant.settings) for name, variant in variants.items()}
+    if len({method.title for method in methods.values()}) > 1:
+        # λ is a weight in one loss and a temperature in another: only multiples of it are on one axis.
+        lines = _measured(found, own, names, lambda variant, lam: _times_default(methods[variant], lam))
+        return *panels, Curves(title=f"measured, scale {found.scale}", axis="times the published default", lines=lines)
     measured = _measured(found, own, names, lambda _, lam: lam)
     panels.append(Curves(title=f"measured, scale {found.scale}", axis="λ", lines=measured))
-    variants = found.recipe.variants
     name = varied(variants)
     if name is not None:
         setting = VARIED[name]
@@ -100,6 +108,10 @@ def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
         title = f"the same over effective weight ({setting.title})"
         panels.append(Curves(title=title, axis=setting.drawn.words, lines=lines))
     return tuple(panels)
+
+
+def _times_default(method: Method, lam: float) -> float:
+    return method.turned(lam) / method.turned(method.default)
 
 
 def _coloured(found: Scaled, rows: Sequence[Row], published: Sequence[Published]) -> list[str]:
@@ -146,12 +158,14 @@ def _measured(
     for row in rows:
         groups.setdefault((row.variant, row.architecture, row.dataset), []).append(row)
     lines = []
+    cells = list(dict.fromkeys((architecture, dataset) for _, architecture, dataset in groups))
     for (variant, architecture, dataset), group in groups.items():
         ordered = sorted(group, key=lambda row: row.lambda_ or 0)
         lines.append(
             Line(
                 name=" · ".join(part for part in (variant, architecture, dataset) if part),
                 index=names.index(_colour_of(found, ordered[0])),
+                cell=cells.index((architecture, dataset)) if variant else 0,
                 xs=tuple(place(variant, row.lambda_ or 0.0) for row in ordered),
                 ys=tuple(row.mean for row in ordered),
                 lows=tuple(row.low for row in ordered),
@@ -172,7 +186,7 @@ def draw_curves(panel: Curves) -> go.Figure:
             name=style.safe(line.name),
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": style.dash(line.index)},
-            marker={"color": colour, "size": 7},
+            marker={"color": colour, "size": 7, "symbol": style.SYMBOLS[line.cell % len(style.SYMBOLS)]},
             error_y=_bars(line),
             hovertemplate=f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %<extra></extra>",
         )

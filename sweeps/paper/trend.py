@@ -7,7 +7,7 @@ them whether λ does anything or not: so a slope says nothing without its null.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -167,7 +167,7 @@ def trend_of(
     grids = {value: make_grid(part[part["lambda"].between(0, 1, inclusive="neither")]) for value, part in parts.items()}
     grids = {value: grid for value, grid in sorted(grids.items()) if grid.cells}
     kept = _shared(dial, grids)
-    grids = {value: _only(grid, kept[value]) for value, grid in grids.items()} if kept else grids
+    grids = {value: grid.only(kept[value]) for value, grid in grids.items()} if kept else grids
     cells = sorted({cell for grid in grids.values() for cell in grid.cells})
     seeds = sorted({seed for grid in grids.values() for seed in grid.seeds})
     if not cells:
@@ -207,15 +207,6 @@ def _shared(dial: Dial, grids: Mapping[float, Grid]) -> dict[float, Bools] | Non
         for value, own in dials.items()
     }
     return kept if kept and min(int(keep.sum()) for keep in kept.values()) >= LEAST_SHARED else None
-
-
-def _only(grid: Grid, keep_L: Bools) -> Grid:
-    return replace(
-        grid,
-        lambdas=grid.lambdas[keep_L],
-        val_CSL=grid.val_CSL[..., keep_L],
-        test_CSL=grid.test_CSL[..., keep_L],
-    )
 
 
 def _best(val_BCSL: Floats, logs_L: Floats) -> Floats:

@@ -41,7 +41,7 @@ def test_a_full_grid_by_hand(grid_trials, write_study):
     assert summary["worst"]["p"] == pytest.approx(1 / 501)
     assert summary["worst"]["value"] == pytest.approx(4)
     assert summary["window"]["value"] == pytest.approx(0)
-    assert summary["default_lambda"] == {"lambda": 0.05, "within_one_point": 4, "cells": 4}
+    assert summary["default_lambda"] == {"published": 0.05, "lambda": 0.05, "within_one_point": 4, "cells": 4}
     assert "beats a randomly initialised backbone by 21.7 points" in summary["verdict"]
     assert "12 of 12" not in summary["verdict"] and "36 of 36 trials ended ok" in summary["verdict"]
     assert summary["cost"]["seconds"] == pytest.approx(360)

@@ -126,6 +126,42 @@ def test_failures_count_where_they_happened(make_trial: Callable, write_study: C
     assert any(line.startswith("views=8: 0 of 2 trials ended ok (2 pending)") for line in summary["warnings"])
 
 
+def test_windows_of_losses_are_as_wide_as_what_their_lambda_comes_to(
+    make_trial: Callable, write_study: Callable
+) -> None:
+    factors = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
+    odds = {"lejepa": 0.05 / 0.95, "vicreg": 1.0}
+    grids = {name: [k * one / (1 + k * one) for k in factors] for name, one in odds.items()}
+    grids["simclr"] = [0.1 * k for k in factors]
+    trials = [
+        make_trial("a", "d", lam, seed, config={"objective": name}, floor=0.1, val=value, test=value)
+        for name, grid in grids.items()
+        for seed in range(3)
+        for k, lam in zip(factors, grid, strict=True)
+        for value in [(0.5 if 0.5 <= k <= 4 else 0.4) + 0.001 * seed]
+    ]
+    config = axes((0.1,), ("a",), 3)
+    config["variants"] = {
+        name: {"settings": {"objective": name}, "lambdas": sorted(grid)} for name, grid in grids.items()
+    }
+    study = write_study(trials, name="s", planned=[trial["key"] for trial in trials], config=config)
+    found = write_report(study)
+    assert found["dials"] == {"lejepa": "λ / (1 - λ)", "vicreg": "λ / (1 - λ)", "simclr": "temperature"}
+    for one in found["variants"]:
+        assert one["window_dial"]["value"] == pytest.approx(np.log10(8))
+        assert one["window_dial"]["grid_decades"] == pytest.approx(np.log10(64))
+        assert one["window_dial"]["null_mean"] < np.log10(8)
+    by_lambda = {one["name"]: one["window"]["value"] for one in found["variants"]}
+    assert by_lambda["vicreg"] == pytest.approx(np.log10(grids["vicreg"][5] / grids["vicreg"][2]))
+    for name, default in (("lejepa", 0.05), ("vicreg", 0.5), ("simclr", 0.1)):
+        alone = json.loads((study / f"summary-{name}.json").read_text())
+        assert alone["default_lambda"] == {
+            "published": default, "lambda": pytest.approx(default), "within_one_point": 1, "cells": 1
+        }  # fmt: skip
+    page = (study / "report.html").read_text()
+    assert "0.90 of 1.81" in page and "temperature in simclr" in page
+
+
 def test_differences_are_paired_with_an_interval_over_cells_or_else_over_seeds(make_study: Callable[..., Path]) -> None:
     of_cells = write_report(make_study())["differences"]
     assert [(row["variant"], row["reference"], row["cells"], row["pairs"]) for row in of_cells] == [

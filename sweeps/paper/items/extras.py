@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
+from lejepa_core.methods import LEJEPA, METHODS, Method
 from lejepa_core.settings import Regularizer, Sampler
 from lejepa_platform.config import Variant
 from sweeps.paper.grids import crossed
@@ -14,8 +15,6 @@ OWN: Final = "this project"
 UNPUBLISHED: Final = "nothing was published to set beside it; measured values stand alone"
 FACTORS: Final = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 """Of the published default, the same for all that are compared."""
-DEFAULTS: Final = {"lejepa": DEFAULT, "vicreg": 0.5, "simclr": 0.1}
-"""Objective -> its published default: of LeJEPA λ, of VICReg the weights 25, 25 and 1, of SimCLR the temperature."""
 BEST: Final = (DEFAULT, 0.02)
 """λ of 8 and of 4 views in Table 7."""
 REFERENCE_BATCH: Final = 256
@@ -34,10 +33,10 @@ SHARED: Final[Mapping[str, Any]] = {
 }
 
 
-def by_odds(default: float) -> tuple[float, ...]:
-    """Values of λ whose weight λ / (1 - λ) is that of a default times each of `FACTORS`."""
-    odds = [factor * default / (1 - default) for factor in FACTORS]
-    return tuple(round(value / (1 + value), 6) for value in odds)
+def around_default(method: Method) -> tuple[float, ...]:
+    """Values of λ that come to what the published default does, times each of `FACTORS`."""
+    dials = [factor * method.turned(method.default) for factor in FACTORS]
+    return tuple(round(dial / (1 + dial) if method.weighs else dial, 6) for dial in dials)
 
 
 def at_weight(lambda_: float, batch: int) -> float:
@@ -63,14 +62,10 @@ def comparators() -> Recipe:
     return _recipe(
         "comparators",
         {
-            "lejepa": Variant(settings={"objective": "lejepa"}, lambdas=by_odds(DEFAULTS["lejepa"])),
-            "vicreg": Variant(settings={"objective": "vicreg"}, lambdas=by_odds(DEFAULTS["vicreg"])),
-            "simclr": Variant(
-                settings={"objective": "simclr"},
-                lambdas=tuple(round(DEFAULTS["simclr"] * factor, 6) for factor in FACTORS),
-            ),
+            name: Variant(settings={"objective": name}, lambdas=around_default(method))
+            for name, method in METHODS.items()
         },
-        by_odds(DEFAULTS["lejepa"]),
+        around_default(METHODS[LEJEPA]),
     )
 
 
@@ -142,7 +137,7 @@ ITEMS: Final = (
             "one learning rate for all three, that of the architecture's group",
         ),
         {"cpu": Trim(lambdas=4, seeds=3, architectures=_ONE), "pilot": _PILOT},
-        {name: (default,) for name, default in DEFAULTS.items()},
+        {name: (method.default,) for name, method in METHODS.items()},
     ),
     _item(
         "regularizers",

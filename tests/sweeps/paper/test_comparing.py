@@ -260,6 +260,15 @@ def test_weights_are_constant_where_the_study_holds_them_constant() -> None:
     assert VARIED["views_global"].drawn.of(4.0, 0.5) == 0.25
 
 
+def test_losses_are_drawn_over_multiples_of_what_each_was_published_with() -> None:
+    found = scaled(ITEMS["comparators"], "pilot")
+    (panel,) = curves_data(found, measured_rows(results_of(found, peak(0.05)), ()))
+    assert panel.axis == "times the published default"
+    assert len(panel.lines) == 3 * 4 and {line.cell for line in panel.lines} == {0, 1, 2, 3}
+    for line in panel.lines:
+        assert line.xs == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], rel=1e-4)
+
+
 def test_published_and_measured_are_panels_of_their_own() -> None:
     found = scaled(ITEMS["table7"], "cpu")
     rows = measured_rows(results_of(found, peak(0.02)), ())

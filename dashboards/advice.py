@@ -11,6 +11,7 @@ from dashboards.results import Results
 from dashboards.statistics.scores import MEASURED, column
 from dashboards.statistics.selection_best import rank_candidates
 from dashboards.statistics.selection_families import families
+from dashboards.verdict import signed
 
 Json = dict[str, Any]
 KNOWN: Final = Path(__file__).parent / "known_regret.json"
@@ -152,8 +153,9 @@ def known_words(known: Json) -> str:
 
 def _interval(regret: Json) -> str:
     if regret["low"] is None:
-        return f"{regret['mean']:.1f} ({regret['n']} choices, too few for an interval)"
-    return f"{regret['mean']:.1f} (95 % CI {regret['low']:.1f} to {regret['high']:.1f}, {regret['n']} choices)"
+        return f"{signed(regret['mean'])} ({regret['n']} choices, too few for an interval)"
+    ends = f"{signed(regret['low'])} to {signed(regret['high'])}"
+    return f"{signed(regret['mean'])} (95 % CI {ends}, {regret['n']} choices)"
 
 
 def _left(advice: Json) -> str:

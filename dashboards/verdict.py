@@ -72,6 +72,11 @@ def signed(points: float, digits: int = 1) -> str:
     return text.replace("-", "" if float(text) == 0 else "−")
 
 
+def plus(number: float, digits: int = 2) -> str:
+    """The same with a sign always, where it says which way."""
+    return f"{'+' if number > 0 else ''}{signed(number, digits)}"
+
+
 def _fixed(numbers: Json) -> str:
     fixed = numbers["fixed"]
     if not fixed or fixed["cells"] < 2 or len(numbers["lambdas"]["values"]) < 2:
@@ -163,9 +168,8 @@ def key_figures(numbers: Json) -> list[KeyFigure]:
     if numbers["default_lambda"]:
         figures.append(_default_figure(numbers["default_lambda"]))
     if gain:
-        sign = "+" if gain["mean_points"] > 0 else ""
         label = f"over {floor_words(numbers['pretrained']).label}"
-        value = f"{sign}{signed(gain['mean_points'])} pts"
+        value = f"{plus(gain['mean_points'], 1)} pts"
         figures.append(KeyFigure(value=value, label=label, detail=interval(numbers)))
     if numbers["cells"]:
         figures.append(_chosen_figure(numbers))

@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboards.pages import SCALED, panels, template
 from dashboards.results import read_results
+from dashboards.verdict import plus
 from lejepa_core.errors import SettingError
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger
@@ -140,14 +141,16 @@ def banner_of(found: Scaled) -> str:
         return ""
     if found.item.make is None:
         return f"Scale {found.scale}, {'; '.join(found.changes)}."
-    return (
-        f"{SCALED} scale {found.scale}, not the published setting. Numbers of the two sides are not comparable; only "
-        "orders and places are."
-    )
+    small = f"{SCALED} scale {found.scale}, not the {'published' if found.item.published else 'full'} setting."
+    if not found.item.published:
+        return small
+    return f"{small} Numbers of the two sides are not comparable; only orders and places are."
 
 
 def stand_ins(found: Scaled) -> str:
-    """Whether networks or images are others than the published ones, in words; empty where neither are."""
+    """Whether networks or images are others than the published ones, in words; empty where there are no two sides."""
+    if not found.item.published:
+        return ""
     networks = any(here != there for here, there in found.architectures.items())
     images = any(here != there for here, there in found.datasets.items())
     if networks:
@@ -158,12 +161,12 @@ def stand_ins(found: Scaled) -> str:
 def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, published: Trend | None) -> list[str]:
     """What the two sides have in common, in sentences."""
     said = [
-        f"Measured less published ({one.metric}): {one.mean_points:+.1f} points on average of {one.n}; {one.inside} of "
-        f"{one.with_interval} published values lie in the interval of what was measured."
+        f"Measured less published ({one.metric}): {plus(one.mean_points, 1)} points on average of {one.n}; "
+        f"{one.inside} of {one.with_interval} published values lie in the interval of what was measured."
         for one in agreements(found, pairs)
     ]
     said += [
-        f"Order of {one.n} rows ({one.metric}): Spearman's ρ of published and measured is {one.rho:+.2f}."
+        f"Order of {one.n} rows ({one.metric}): Spearman's ρ of published and measured is {plus(one.rho)}."
         for one in orders(pairs)
     ]
     said += [
@@ -174,7 +177,7 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
     if found_trend is not None:
         said.append(trend_words(found_trend))
     if published is not None:
-        power = f"The published table's power of {VARIED[published.setting].title} is {published.slope.mean:+.2f}."
+        power = f"The published table's power of {VARIED[published.setting].title} is {plus(published.slope.mean)}."
         said.append(f"{power} {_null_words(published)} {_grid_words(published)}")
     there = sum(pair.measured is not None for pair in pairs)
     ours = sum(not pair.published.rival for pair in pairs)
@@ -202,17 +205,19 @@ def trend_words(one: Trend) -> str:
     """Whether the best λ goes with what the study varies, beside what noise would give."""
     setting = VARIED[one.setting]
     places = ", ".join(f"{value:g}: λ {lam:.3g}" for value, lam in one.best.items())
-    interval = "" if one.slope.low is None else f"95 % CI {one.slope.low:+.2f} to {one.slope.high:+.2f} "
+    low, high = one.slope.low, one.slope.high
+    interval = "" if low is None or high is None else f"95 % CI {plus(low)} to {plus(high)} "
     return (
         f"Best λ by {setting.title} ({places}): its {setting.judged.words} goes with {setting.title} to the power "
-        f"{one.slope.mean:+.2f}, 0 being the same for all ({interval}{one.note}; above 0 in {one.grows} of {one.each} "
+        f"{plus(one.slope.mean)}, 0 being the same for all ({interval}{one.note}; above 0 in {one.grows} of {one.each} "
         f"cells and seeds). {_null_words(one)} {_grid_words(one)}"
     )
 
 
 def _null_words(one: Trend) -> str:
+    ends = f"{plus(one.null_low)} to {plus(one.null_high)}"
     return (
-        f"If λ did nothing it would be {one.null_mean:+.2f} on average and {one.null_low:+.2f} to {one.null_high:+.2f} "
+        f"If λ did nothing it would be {plus(one.null_mean)} on average and {ends} "
         f"in 95 % of studies: {'no more than noise gives' if one.inside else 'noise alone does not give this'}."
     )
 
@@ -249,9 +254,10 @@ def lines(said: Json) -> list[str]:
     """The comparison as text, published on the left and measured on the right."""
     text = [f"{said['item']}: {said['title']}", said["about"]]
     text += [said["banner"]] if said["banner"] else []
-    text += ["", *said["findings"], "", f"published, full scale | measured, scale {said['scale']}:"]
+    head, nothing = ("published, full scale | ", "– | ") if said["rows"] else ("", "")
+    text += ["", *said["findings"], "", f"{head}measured, scale {said['scale']}:"]
     text += [f"{row['published']['words']} | {_measured(row['measured'])}" for row in said["rows"]]
-    text += [f"– | {_measured(row)}" for row in said["others"]]
+    text += [f"{nothing}{_measured(row)}" for row in said["others"]]
     return [*text, ""]
 
 

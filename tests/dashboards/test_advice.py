@@ -120,7 +120,7 @@ def test_what_is_known_of_such_choices_is_said_with_its_interval(low):
     summary = {"selection": {"lambda": {"ranked": ranked}}}
     known = known_from(summary, "a pilot")
     assert known["criterion"] == "retrieval"
-    said = "18 choices, too few for an interval" if low is None else "95 % CI -0.2 to 2.2, 18 choices"
+    said = "18 choices, too few for an interval" if low is None else "95 % CI −0.2 to 2.2, 18 choices"
     assert known_words(known) == (
         f"Where labels were there to compare with (a pilot), this criterion lost 1.0 ({said}) points of test accuracy "
         f"in choosing λ (a random choice 3.5 ({said}))."

@@ -13,7 +13,8 @@ from dashboards.findings import WINDOW_EPS, Findings, as_json, estimate_json
 from dashboards.protocols_table import protocols_table
 from dashboards.results import PENDING, Results
 from dashboards.statistics.aggregate import Aggregate
-from dashboards.statistics.regret import Grid, Measures, mean_of, new_seed_test, observe, permute
+from dashboards.statistics.bootstrap import redraw_flat
+from dashboards.statistics.regret import Grid, Measures, mean_of, measure, new_seed_test, observe
 from dashboards.statistics.scores import (
     CELL,
     MEASURED,
@@ -30,7 +31,8 @@ from dashboards.statistics.stability import Difference, Stability
 from dashboards.transfer import transfer_table
 
 Json = dict[str, Any]
-PERMUTATIONS: Final = 500
+DRAWS: Final = 500
+"""Studies without an effect of λ."""
 
 
 def numbers(results: Results, found: Findings) -> Json:
@@ -132,7 +134,7 @@ def _plural(n: int, word: str) -> str:
 
 def _judge(grid: Grid, found: Findings) -> Json:
     stability, real = found.stability, observe(grid)
-    shuffled = permute(grid, PERMUTATIONS) if stability else None
+    flat = _flat(grid) if stability else None
     fixed = int(real.fixed_B[0])
     at_fixed = real.regret_BCL[0, :, fixed]
     mean = {"value": 100 * float(real.fixed_mean_B[0])} if stability is None else estimate_json(stability.regret, 100)
@@ -148,24 +150,27 @@ def _judge(grid: Grid, found: Findings) -> Json:
         },
         "worst": worst,
         "window": {**width, "eps_points": 100 * WINDOW_EPS},
-        "regret_per_lambda": _per_lambda(grid, real, shuffled, found),
+        "regret_per_lambda": _per_lambda(grid, real, flat, found),
         "null": {
-            "permutations": PERMUTATIONS if stability else 0,
-            "note": ""
-            if stability
-            else "one seed in each cell, or one λ: permuting labels within a seed changes nothing",
+            "draws": DRAWS if stability else 0,
+            "note": "" if stability else "one seed in each cell, or one λ: nothing tells an effect of λ from chance",
         },
     }
 
 
-def _per_lambda(grid: Grid, real: Measures, shuffled: Measures | None, found: Findings) -> list[Json]:
+def _flat(grid: Grid) -> Measures:
+    val_BCSL, test_BCSL = redraw_flat(grid, DRAWS)
+    return measure(mean_of(val_BCSL, axis=2), mean_of(test_BCSL, axis=2), grid.lambdas)
+
+
+def _per_lambda(grid: Grid, real: Measures, flat: Measures | None, found: Findings) -> list[Json]:
     rows = []
     iqm = {one.lam: one.aggregate for one in found.iqm}
     for index, lam in enumerate(grid.lambdas):
         column_C = 100 * real.regret_BCL[0, :, index]
         expected = None
-        if shuffled is not None:
-            expected = 100 * float(np.nanmean(mean_of(shuffled.regret_BCL[:, :, index], axis=1)))
+        if flat is not None:
+            expected = 100 * float(np.nanmean(mean_of(flat.regret_BCL[:, :, index], axis=1)))
         rows.append(
             {
                 "lambda": lam,

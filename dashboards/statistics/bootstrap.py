@@ -1,10 +1,12 @@
-"""Studies that might have been: the same cells with other seeds and other test images, drawn from what was measured.
+"""Studies that might have been: the same cells with other seeds, drawn from what was measured.
 
 A percentile bootstrap of two or three seeds is too narrow by √(S / (S - 1)) and more, and resampling images below
 resampled seeds counts an image's luck with one training twice. Here the variance of trainings has its full degrees of
 freedom, pooled as `noise.seed_noise` says, and the images' share is that of `noise.image_covariance`.
 """
 # B draws, C cells, S seeds, L lambdas
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,20 +31,42 @@ def redraw(grid: Grid, images: Images, draws: int, seed: int = 0) -> tuple[Float
         Two arrays (B, C, S, L).
     """
     rng = np.random.default_rng(seed)
-    shape = (draws, *grid.test_CSL.shape)
+    val, test = _trainings(grid, draws, rng, _smooth)
+    return val, test + _image_luck(grid, images, draws, rng)[:, :, None, :]
+
+
+def redraw_flat(grid: Grid, draws: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """The same around one level for all λ of a cell: what this study's seeds alone would show if λ did nothing.
+
+    Permuting λ's labels tests whether it does nothing, but of a study in which it does something, permuted ones are no
+    picture of its noise: one λ that fails spoils several means, and windows become narrow because λ matters.
+
+    Args:
+        grid: Holes stay holes.
+        draws: How many studies.
+        seed: Of the draws.
+
+    Returns:
+        Two arrays (B, C, S, L).
+    """
+    return _trainings(grid, draws, np.random.default_rng(seed), _level)
+
+
+def _trainings(
+    grid: Grid, draws: int, rng: np.random.Generator, around: Callable[[Floats, Floats], Floats]
+) -> tuple[Floats, Floats]:
     test_noise, val_noise = seed_noise(grid.test_CSL, paired=True), seed_noise(grid.val_CSL, paired=True)
     shared = _correlation(residuals(grid.val_CSL, True), residuals(grid.test_CSL, True))
+    shape = (draws, *grid.test_CSL.shape)
     of_test = rng.standard_normal(shape)
     of_val = shared * of_test + np.sqrt(1 - shared**2) * rng.standard_normal(shape)
-    test = _smooth(grid.test_CSL, test_noise.variance_CL)[:, None, :] + (
-        of_test * np.sqrt(test_noise.variance_CL)[:, None, :]
-    )
-    val = _smooth(grid.val_CSL, val_noise.variance_CL)[:, None, :] + (
-        of_val * np.sqrt(val_noise.variance_CL)[:, None, :]
-    )
-    test += _image_luck(grid, images, draws, rng)[:, :, None, :]
+    both = [
+        around(values, noise.variance_CL)[:, None, :] + luck * np.sqrt(noise.variance_CL)[:, None, :]
+        for values, noise, luck in ((grid.val_CSL, val_noise, of_val), (grid.test_CSL, test_noise, of_test))
+    ]
     holes = ~(np.isfinite(grid.test_CSL) & np.isfinite(grid.val_CSL))
-    return np.where(holes, np.nan, val), np.where(holes, np.nan, test)
+    val, test = (np.where(holes, np.nan, values) for values in both)
+    return val, test
 
 
 def _image_luck(grid: Grid, images: Images, draws: int, rng: np.random.Generator) -> Floats:
@@ -53,6 +77,11 @@ def _image_luck(grid: Grid, images: Images, draws: int, rng: np.random.Generator
         drawn = rng.standard_normal((draws, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
         luck[:, own] = drawn.reshape(draws, len(own), len(grid.lambdas))
     return luck
+
+
+def _level(values_CSL: Floats, variance_CL: Floats) -> Floats:
+    """Each cell's mean over λ, for all of them."""
+    return np.broadcast_to(mean_of(mean_of(values_CSL, axis=1), axis=1)[:, None], variance_CL.shape)
 
 
 def _smooth(values_CSL: Floats, variance_CL: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """What a λ costs against the λ one would have chosen, and what it would cost if λ did nothing.
 
-Noise alone makes regret: the best of several equal λ looks better than the rest. So every measure has
-its null: the same measure after the labels of λ were permuted within each (cell, seed).
+Noise alone makes regret: the best of several equal λ looks better than the rest. So every measure has its null: what
+it would be if λ did nothing.
 """
 # B permutations, C cells, S seeds, L lambdas
 
@@ -169,12 +169,6 @@ def relabel(grid: Grid, permutations: int, seed: int = 0) -> tuple[Floats, Float
             val[:, c, s, there] = grid.val_CSL[c, s][shuffled]
             test[:, c, s, there] = grid.test_CSL[c, s][shuffled]
     return val, test
-
-
-def permute(grid: Grid, permutations: int = 500, seed: int = 0) -> Measures:
-    """The measures of `relabel`."""
-    val, test = relabel(grid, permutations, seed)
-    return measure(mean_of(val, axis=2), mean_of(test, axis=2), grid.lambdas)
 
 
 def new_seed_test(grid: Grid) -> Floats:

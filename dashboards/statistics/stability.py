@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from dashboards.statistics import sensitivity
-from dashboards.statistics.bootstrap import redraw
+from dashboards.statistics.bootstrap import redraw, redraw_flat
 from dashboards.statistics.crossfit import Bools, Floats, choose_on_others, taking_part, total, weigh, weights_of
 from dashboards.statistics.images import Images
 from dashboards.statistics.intervals import MIN_DF, Range, new_architectures, these_cells
@@ -45,13 +45,14 @@ class Estimate:
     new_high: float | None
     new_note: str
     null_mean: float | None
-    """Mean over labellings with λ permuted within each cell and seed; None where that changes nothing."""
+    """Mean over labellings with λ permuted within each cell and seed; of a window's width over studies redrawn with
+    this one's noise and no effect of λ. None where one seed tells neither."""
     null_low: float | None
     """2.5 % quantile."""
     null_high: float | None
     """97.5 % quantile."""
     p: float | None
-    """Share of labellings, the real one included, in which λ seems to matter as much."""
+    """Share of these, the real one included, in which λ seems to matter as much."""
     n: int
     """Cells that take part: those in which a λ could be chosen on other seeds."""
     cells: int
@@ -59,7 +60,7 @@ class Estimate:
     in_sample: float
     """The measure at face value: the best λ chosen where it is reported."""
     in_sample_null: float | None
-    """Mean of that over the labellings."""
+    """Mean of that over studies redrawn with this one's noise and no effect of λ."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +112,7 @@ def stability(
         grid: At least one cell, as `make_grid` gives it.
         images: Kept predictions of the same cells.
         fixed: The nearest λ of the grid is taken; None for the one that the other seeds choose for all cells.
-        permutations: Labellings of each null; 0 for no nulls.
+        permutations: Labellings, or redrawn studies, of each null; 0 for no nulls.
         draws: Of the bootstrap behind the windows' intervals.
         seed: Of both.
     """
@@ -119,6 +120,7 @@ def stability(
     possible = len(grid.seeds) >= 2 and len(grid.lambdas) >= 2
     real = _measured(grid, grid.val_CSL[None], grid.test_CSL[None], index)
     null = _measured(grid, *relabel(grid, permutations, seed), index) if possible and permutations else None
+    flat = _measured(grid, *redraw_flat(grid, permutations, seed), index) if possible and permutations else None
     weights = weights_of(grid.val_CSL[None], grid.test_CSL[None], index)
     part = taking_part(grid.val_CSL, grid.test_CSL, index)
     drawn = lost_to_chosen(*redraw(grid, images, draws, seed)) if possible else None
@@ -128,13 +130,13 @@ def stability(
         shares = index is None and name in ("regret", "phi")
         why = _no_interval(part[key], weights[key][0], shares)
         ranges = (_none(why), _none(why)) if why else _linear(grid, images, weights[key][0], name == "gain")
-        found[name] = _estimate(name, real, null, ranges, part[key])
+        found[name] = _estimate(name, real, null, flat, ranges, part[key])
     windows = {}
     for eps in EPSILONS:
         name = _width(eps)
         why = _too_few(part["chosen"])
         here = _none(why) if why else _window_range(grid, images, float(real[0][name][0]), drawn, eps)
-        windows[eps] = _estimate(name, real, null, (here, NOT_FOR_MEDIANS), part["chosen"])
+        windows[eps] = _estimate(name, real, flat, flat, (here, NOT_FOR_MEDIANS), part["chosen"])
     return Stability(**found, windows=windows, fixed=None if index is None else float(grid.lambdas[index]))
 
 
@@ -242,7 +244,9 @@ def _window_range(grid: Grid, images: Images, value: float, drawn: Floats | None
     return Range(low=low, high=min(widest, value + half), note=note)
 
 
-def _estimate(name: str, real: Values, null: Values | None, ranges: tuple[Range, Range], part_C: Bools) -> Estimate:
+def _estimate(
+    name: str, real: Values, null: Values | None, flat: Values | None, ranges: tuple[Range, Range], part_C: Bools
+) -> Estimate:
     n, cells = int(part_C.sum()), len(part_C)
     some = f"; from {n} of {cells} cells" if n < cells else ""
     value = float(real[0][name][0])
@@ -258,5 +262,5 @@ def _estimate(name: str, real: Values, null: Values | None, ranges: tuple[Range,
         new_low=ranges[1].low, new_high=ranges[1].high, new_note=ranges[1].note + some,
         null_mean=mean, null_low=low, null_high=high, p=p, n=n, cells=cells,
         in_sample=float(real[1][name][0]),
-        in_sample_null=None if null is None else float(null[1][name].mean()),
+        in_sample_null=None if flat is None else float(flat[1][name].mean()),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from sweeps.paper.item import LINEAR, Item, Scale
 from sweeps.paper.matching import Pair, agreements, best_lambdas, matched, orders, unmatched
 from sweeps.paper.measured import Row, measured_rows, variants_of
 from sweeps.paper.scaling import Scaled, scaled
-from sweeps.paper.trend import VARIED, Trend, published_trend, trend
+from sweeps.paper.trend import LEVEL, VARIED, Trend, published_trend, trend
 from sweeps.paper.words import published_name, published_words
 from sweeps.planning import absolute
 from sweeps.recipes import Recipe
@@ -178,7 +178,7 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
         said.append(trend_words(found_trend))
     if published is not None:
         power = f"The published table's power of {VARIED[published.setting].title} is {plus(published.slope.mean)}."
-        said.append(f"{power} {_null_words(published)} {_grid_words(published)}")
+        said.append(f"{power} {chance_words(published)}")
     there = sum(pair.measured is not None for pair in pairs)
     ours = sum(not pair.published.rival for pair in pairs)
     said.append(
@@ -202,7 +202,7 @@ def ranges(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[str]:
 
 
 def trend_words(one: Trend) -> str:
-    """Whether the best λ goes with what the study varies, beside what noise would give."""
+    """Whether the best λ goes with what the study varies, beside what chance would give."""
     setting = VARIED[one.setting]
     places = ", ".join(f"{value:g}: λ {lam:.3g}" for value, lam in one.best.items())
     low, high = one.slope.low, one.slope.high
@@ -210,22 +210,24 @@ def trend_words(one: Trend) -> str:
     return (
         f"Best λ by {setting.title} ({places}): its {setting.judged.words} goes with {setting.title} to the power "
         f"{plus(one.slope.mean)}, 0 being the same for all ({interval}{one.note}; above 0 in {one.grows} of {one.each} "
-        f"cells and seeds). {_null_words(one)} {_grid_words(one)}"
+        f"cells and seeds; {one.edge} of {one.bests} best λ at an end of their grid). {chance_words(one)}"
     )
 
 
-def _null_words(one: Trend) -> str:
-    ends = f"{plus(one.null_low)} to {plus(one.null_high)}"
-    return (
-        f"If λ did nothing it would be {plus(one.null_mean)} on average and {ends} "
-        f"in 95 % of studies: {'no more than noise gives' if one.inside else 'noise alone does not give this'}."
-    )
-
-
-def _grid_words(one: Trend) -> str:
+def chance_words(one: Trend) -> str:
+    """What slope chance would give, and whether this one is told from it."""
     if one.shared is None:
-        return "The variants have λ of their own, which move with the setting."
-    return f"Judged on the {len(next(iter(one.shared.values())))} values that all variants have."
+        ends = f"{plus(one.null_low)} to {plus(one.null_high)}"
+        how = (
+            "The variants have λ of their own, which move with the setting: if λ did nothing, the grids alone would "
+            f"give {plus(one.null_mean)}, and {ends} in 95 % of studies"
+        )
+    else:
+        values = len(next(iter(one.shared.values())))
+        how = f"Judged on the {values} values that all have, curves shuffled among variants within cell and seed"
+    if one.least > LEVEL:
+        return f"{how}: p is {one.least:.2g} at the least, too few runs to tell any slope from chance."
+    return f"{how}: p = {one.p:.2g}, {'not what chance gives' if one.told else 'no more than chance gives'}."
 
 
 def _pair(pair: Pair) -> Json:

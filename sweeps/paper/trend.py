@@ -1,11 +1,14 @@
-"""Does the best λ go with what a study varies? Its slope, beside the slope that the grids alone give. Pure functions.
+"""Does the best λ go with what a study varies? Its slope, beside the slopes that chance gives. Pure functions.
 
-The best λ is one of a grid. Where variants have grids of their own, which move with the setting, the best λ moves with
-them whether λ does anything or not: so a slope says nothing without its null.
+Where variants have λ in common, chance is that curves over λ belong to no value of the setting in particular: they
+are shuffled among the variants within each cell and seed. λ may matter then, but alike for all. Where variants have
+grids of their own, which move with the setting, the best λ moves with them whether λ does anything or not: then chance
+is that each λ of a grid is as good, and a slope is told beside that of the grids.
 """
-# V variants, B labellings, C cells, S seeds, L lambdas
+# V variants, B shufflings, C cells, S seeds, L lambdas
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboards.comparison import MIN_CELLS, MIN_SEEDS
+from dashboards.comparison import MIN_SEEDS
 from dashboards.results import Results
+from dashboards.statistics.intervals import MIN_ARCHITECTURES
 from dashboards.statistics.regret import Grid, make_grid, mean_of, relabel
 from dashboards.statistics.scores import Interval, at_best_settings, score, t_interval
 from lejepa_platform.config import Variant
@@ -27,7 +31,9 @@ LEAST_SHARED: Final = 3
 """Fewer values than this in common say nothing of where the best one is."""
 SAME: Final = 1e-3
 """Values that differ by this share of themselves are one: λ of a grid are rounded."""
-LABELLINGS: Final = 1000
+SHUFFLINGS: Final = 1000
+LEVEL: Final = 0.05
+"""Of a test: what is rarer by chance is not called chance."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,11 +90,19 @@ class Trend:
     note: str
     """What the interval is over, or why there is none."""
     null_mean: float
-    """The slope if λ did nothing: λ's labels permuted within each variant, cell and seed."""
+    """The slope by chance: of curves shuffled among variants; of the grids if λ did nothing, where `shared` is None."""
     null_low: float
     """2.5 % quantile."""
     null_high: float
     """97.5 % quantile."""
+    p: float
+    """Share of shufflings, the real one included, whose slope is as far from that mean."""
+    least: float
+    """The smallest p that there could be: with few curves even the steepest slope comes by chance."""
+    edge: int
+    """Best λ at an end of their grid, and so perhaps beyond it."""
+    bests: int
+    """Of so many."""
     grows: int
     """Cells and seeds with a slope above 0, of `each`."""
     each: int
@@ -99,9 +113,9 @@ class Trend:
     because fewer than `LEAST_SHARED` are common to all."""
 
     @property
-    def inside(self) -> bool:
-        """Whether the slope is one that noise alone would give."""
-        return self.null_low <= self.slope.mean <= self.null_high
+    def told(self) -> bool:
+        """Whether the slope is told from chance."""
+        return self.p <= LEVEL
 
 
 def varied(variants: Mapping[str, Variant]) -> str | None:
@@ -147,17 +161,17 @@ def published_trend(item: Item) -> Trend | None:
 
 
 def trend_of(
-    setting: str, parts: Mapping[float, pd.DataFrame], *, labellings: int = LABELLINGS, seed: int = 0
+    setting: str, parts: Mapping[float, pd.DataFrame], *, shufflings: int = SHUFFLINGS, seed: int = 0
 ) -> Trend | None:
     """The trend of scored trials.
 
-    The interval is over cells where there are enough of them, since seeds of one cell share its network and its images;
-    else it is over seeds, each the mean of all cells, and for these cells alone.
+    The interval is over seeds, each the mean of all cells, and for these cells; where seeds are few it is over
+    architectures, if there are enough of them.
 
     Args:
         setting: Of `VARIED`.
         parts: Value of the setting -> rows of `make_grid`. λ of 0 and of 1 have no odds, and are left out.
-        labellings: Of the null.
+        shufflings: Of the null.
         seed: Likewise.
 
     Returns:
@@ -172,19 +186,28 @@ def trend_of(
     seeds = sorted({seed for grid in grids.values() for seed in grid.seeds})
     if not cells:
         return None
-    best, null = [], []
-    for place, (value, grid) in enumerate(grids.items()):
-        logs_L = np.log([dial.of(value, lam) for lam in grid.lambdas])
-        best.append(_spread(grid, _best(grid.val_CSL[None], logs_L), cells, seeds))
-        # A generator for each variant: with the same one their labels would be permuted alike.
-        null.append(_spread(grid, _best(relabel(grid, labellings, seed + place)[0], logs_L), cells, seeds))
+    logs = {value: np.log([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()}
+    best_VBCS = np.stack([_spread(grid, _best(grid.val_CSL[None], logs[value]), cells, seeds)
+                          for value, grid in grids.items()])  # fmt: skip
     logs_V = np.log(list(grids))
-    slopes_CS = _slopes(logs_V, np.stack(best))[0]
+    slopes_CS = _slopes(logs_V, best_VBCS)[0]
     if not np.isfinite(slopes_CS).any():
         return None
-    null_B = _mean(_slopes(logs_V, np.stack(null)))
-    slope, note = _interval(slopes_CS)
-    centres = zip(grids, _mean(np.concatenate(best)), strict=True)
+    if kept:
+        null_VBCS = _shuffled(best_VBCS[:, 0], shufflings, seed)
+    else:
+        # A generator for each variant: with the same one their labels would be permuted alike.
+        labelled = {
+            value: relabel(grid, shufflings, seed + place)[0] for place, (value, grid) in enumerate(grids.items())
+        }
+        null_VBCS = np.stack([_spread(grid, _best(labelled[value], logs[value]), cells, seeds)
+                              for value, grid in grids.items()])  # fmt: skip
+    null_B = _mean(_slopes(logs_V, null_VBCS))
+    step = min(float(np.diff(each).min()) for each in logs.values() if len(each) > 1)
+    slope, note = _interval(slopes_CS, [architecture for architecture, _ in cells], step / float(np.ptp(logs_V)) / 2)
+    centres = zip(grids, _mean(best_VBCS[:, 0]), strict=True)
+    ends_V1 = np.array([[logs[value][0], logs[value][-1]] for value in grids])[:, :, None, None]
+    p, least = _p_values(slope.mean, null_B, 0.0 if kept else None)
     return Trend(
         setting=setting,
         slope=slope,
@@ -192,6 +215,10 @@ def trend_of(
         null_mean=float(null_B.mean()),
         null_low=float(np.quantile(null_B, 0.025)),
         null_high=float(np.quantile(null_B, 0.975)),
+        p=p,
+        least=least,
+        edge=int(np.isclose(best_VBCS, ends_V1, atol=1e-9).sum()),
+        bests=int(np.isfinite(best_VBCS).sum()),
         grows=int((slopes_CS > 0).sum()),
         each=int(np.isfinite(slopes_CS).sum()),
         best={value: dial.lambda_at(value, math.exp(log)) for value, log in centres if math.isfinite(log)},
@@ -210,11 +237,33 @@ def _shared(dial: Dial, grids: Mapping[float, Grid]) -> dict[float, Bools] | Non
 
 
 def _best(val_BCSL: Floats, logs_L: Floats) -> Floats:
-    """(B, C, S): that of the best λ; ties go to the smaller one. NaN where fewer than two were measured."""
+    """(B, C, S): that of the best λ, the mean of several that are as good. NaN where fewer than two were measured."""
     # Rounded, since equal accuracies may differ in the last bit once averaged, and ties have a rule.
     known_BCSL = np.where(np.isnan(val_BCSL), -np.inf, np.round(val_BCSL, 12))
     enough_BCS = np.isfinite(val_BCSL).sum(axis=3) > 1
-    return np.where(enough_BCS, logs_L[known_BCSL.argmax(axis=3)], np.nan)
+    best_BCSL = known_BCSL == known_BCSL.max(axis=3, keepdims=True)
+    return np.where(enough_BCS, (best_BCSL * logs_L).sum(axis=3) / best_BCSL.sum(axis=3), np.nan)
+
+
+def _shuffled(best_VCS: Floats, shufflings: int, seed: int) -> Floats:
+    """(V, B, C, S): the best of each cell and seed among the variants that have one, in any order."""
+    rng = np.random.default_rng(seed)
+    found = np.full((shufflings, *best_VCS.shape), np.nan)
+    for c, s in np.ndindex(best_VCS.shape[1:]):
+        (there,) = np.nonzero(np.isfinite(best_VCS[:, c, s]))
+        found[:, there, c, s] = best_VCS[:, c, s][there[rng.random((shufflings, len(there))).argsort(axis=1)]]
+    return found.swapaxes(0, 1)
+
+
+def _p_values(slope: float, null_B: Floats, centre: float | None) -> tuple[float, float]:
+    """Share of the null, two-sided, that is as far from its mean, and that of its farthest value."""
+    # A mean over shufflings is not quite that of all there are.
+    room = 1e-9 + (4 * float(null_B.std()) / math.sqrt(len(null_B)) if centre is None else 0.0)
+    middle = float(null_B.mean()) if centre is None else centre
+    off_B = np.abs(null_B - middle)
+    as_far = (off_B >= abs(slope - middle) - room).sum()
+    farthest = (off_B >= off_B.max() - room).sum()
+    return float((1 + as_far) / (1 + len(null_B))), float(farthest / len(null_B))
 
 
 def _spread(grid: Grid, values_BCS: Floats, cells: list[tuple[str, str]], seeds: list[int]) -> Floats:
@@ -239,13 +288,24 @@ def _mean(values_BCS: Floats) -> Floats:
     return np.asarray(mean_of(mean_of(values_BCS, axis=2), axis=1))
 
 
-def _interval(slopes_CS: Floats) -> tuple[Interval, str]:
-    by_cell = [float(value) for value in mean_of(slopes_CS, axis=1) if math.isfinite(value)]
-    cells = t_interval(by_cell, MIN_CELLS)
-    if cells.low is not None:
-        return cells, f"over {cells.n} cells"
+def _interval(slopes_CS: Floats, architectures: Sequence[str], half_step: float) -> tuple[Interval, str]:
+    """Of the mean over cells, at least half a step of the grid wide on either side: the best λ is one of it."""
+    mean = float(_mean(slopes_CS[None])[0])
     own = slopes_CS[np.isfinite(slopes_CS).any(axis=1)]
     if np.isfinite(own).all() and own.shape[1] >= MIN_SEEDS:
-        these = "this cell" if len(own) == 1 else "these cells"
-        return t_interval(list(own.mean(axis=0)), MIN_SEEDS), f"over {own.shape[1]} seeds, for {these}"
-    return cells, f"{cells.n} {'cell' if cells.n == 1 else 'cells'}: too few for an interval"
+        units, note = list(own.mean(axis=0)), f"over {own.shape[1]} seeds, for {_these(len(own))}"
+    else:
+        by_cell, counts = mean_of(slopes_CS, axis=1), Counter(architectures)
+        alike = np.isfinite(by_cell).all() and len(set(counts.values())) == 1 and len(counts) >= MIN_ARCHITECTURES
+        if not alike:
+            few = f"{_these(len(own))}, {own.shape[1]} seed{'s' * (own.shape[1] != 1)}: too few for an interval"
+            return Interval(mean=mean, low=None, high=None, n=len(own)), few
+        names = np.array(architectures)
+        units, note = [float(by_cell[names == name].mean()) for name in counts], f"over {len(counts)} architectures"
+    found = t_interval([float(value) for value in units], MIN_SEEDS)
+    half = max(half_step, 0.0 if found.high is None else found.high - found.mean)
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=len(units)), note
+
+
+def _these(cells: int) -> str:
+    return "this cell" if cells == 1 else f"these {cells} cells"

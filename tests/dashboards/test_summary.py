@@ -72,7 +72,7 @@ def test_one_cell_of_one_seed_gives_no_interval_and_says_so(grid_trials, write_s
 
 def test_one_seed_has_no_null(grid_trials, write_study):
     summary = summarise(read_results(write_study(grid_trials(("x", "y", "z"), (0,)))))
-    assert "p" not in summary["worst"] and summary["null"]["permutations"] == 0
+    assert "p" not in summary["worst"] and summary["null"]["draws"] == 0
     assert "one seed a cell: no telling how much of that is noise" in summary["verdict"]
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dashboards.results import read_results
-from dashboards.statistics.regret import Grid, make_grid, measure, new_seed_test, observe, permute
+from dashboards.statistics.regret import Grid, Measures, make_grid, mean_of, measure, new_seed_test, observe, relabel
 from dashboards.statistics.scores import at_best_settings, choose, score
 
 LAMBDAS = np.array([0.01, 0.1, 1.0])
@@ -70,6 +70,11 @@ def test_the_table_and_the_arrays_choose_the_same(make_trial, write_study):
     np.testing.assert_array_equal(grid.lambdas[found.chosen_BC[0]], table["lambda"])
     best = np.take_along_axis(np.nanmean(grid.test_CSL, axis=1), found.chosen_BC[0][:, None], axis=1)[:, 0]
     np.testing.assert_allclose(best, table["test"])
+
+
+def permute(grid: Grid, permutations: int, seed: int = 0) -> Measures:
+    val, test = relabel(grid, permutations, seed)
+    return measure(mean_of(val, axis=2), mean_of(test, axis=2), grid.lambdas)
 
 
 def test_where_lambda_does_nothing_the_null_is_the_observed_regret_on_average():

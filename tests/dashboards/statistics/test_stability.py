@@ -58,6 +58,25 @@ def test_at_face_value_noise_looks_like_regret_and_sensitivity_and_cross_fitted_
         assert one.low < 0 < one.high
 
 
+def test_windows_stand_beside_those_that_their_seeds_alone_would_show():
+    # Six λ alike, but for one in the middle that fails, and stays out of the window on the right.
+    rng = np.random.default_rng(7)
+    truth = np.full((40, 1, 6), 0.6)
+    flat = [stability(grid_of(truth[:8] + rng.normal(scale=POINT, size=(8, 3, 6))), draws=2) for _ in range(40)]
+    truth[:, :, 2] = 0.2
+    found = stability(grid_of(truth + rng.normal(scale=POINT, size=(40, 3, 6))), permutations=200, draws=2)
+    for eps in EPSILONS:
+        seen = np.array([one.windows[eps].value for one in flat])
+        nulls = np.array([one.windows[eps].null_mean for one in flat])
+        error = (seen - nulls).std(ddof=1) / np.sqrt(len(flat))
+        assert abs((seen - nulls).mean()) < 3.5 * error + 0.01
+        assert found.windows[eps].null_mean == pytest.approx(nulls.mean(), abs=0.25)
+    assert found.windows[0.02].value < found.windows[0.02].null_low and found.windows[0.02].p < 0.02
+    assert found.worst.p < 0.02
+    # Not more often than it should be is a flat curve said to be narrower than noise makes it.
+    assert sum(one.windows[0.01].p <= 0.05 for one in flat) <= 6
+
+
 def test_without_noise_every_measure_is_the_truth():
     truth = np.array([[0.50, 0.60, 0.595, 0.40], [0.70, 0.68, 0.71, 0.69], [0.5, 0.49, 0.48, 0.47]])
     found = stability(grid_of(np.repeat(truth[:, None], 3, axis=1)), fixed=0.01)

@@ -13,15 +13,12 @@ from typing import Any, Final
 import pandas as pd
 
 from dashboards.results import Results
-from dashboards.statistics.scores import CELL, Interval, at_best_settings, choose, labelled, score, t_interval
+from dashboards.statistics.intervals import of_cells
+from dashboards.statistics.scores import CELL, at_best_settings, choose, labelled, score
 from dashboards.summary import Json, plain
 from dashboards.verdict import signed
 
 PAIR: Final = [*CELL, "lambda", "seed"]
-MIN_CELLS: Final = 3
-"""Fewer cells than this give no interval."""
-MIN_SEEDS: Final = 3
-"""Fewer seeds than this give no interval."""
 ABSENT: Final = "not set"
 
 
@@ -111,49 +108,27 @@ def paired(first: pd.DataFrame, second: pd.DataFrame, *, same_dial: bool) -> pd.
 
 
 def difference(pairs: pd.DataFrame) -> Json:
-    """The mean difference over cells, each of which is the mean of its pairs, with a t-interval over cells.
+    """The mean difference over cells, with the interval of `intervals.of_cells`.
+
+    A seed's difference in a cell is the mean over the λ that it has there, and a cell's that of its seeds.
 
     Returns:
-        `mean_points`, `low_points`, `high_points` (None for fewer than `MIN_CELLS` cells), `cells`, `pairs` and `note`;
-        `mean_points` is None without pairs.
+        `mean_points`, `low_points`, `high_points` (None where there are too few seeds and cells), `cells`, `pairs` and
+        `note`; `mean_points` is None without pairs.
     """
-    by_cell = pairs.groupby(CELL)["points"].mean()
-    if by_cell.empty:
+    if pairs.empty:
         return {"mean_points": None, "low_points": None, "high_points": None, "cells": 0, "pairs": 0,
                 "note": "no trial is in both"}  # fmt: skip
-    interval = t_interval([float(value) for value in by_cell], MIN_CELLS)
+    table = pairs.pivot_table(index=CELL, columns="seed", values="points")
+    interval, note = of_cells(table.to_numpy(dtype=float), list(table.index.get_level_values("architecture")))
     return {
         "mean_points": interval.mean,
         "low_points": interval.low,
         "high_points": interval.high,
         "cells": interval.n,
         "pairs": len(pairs),
-        "note": _interval_note(interval),
+        "note": note,
     }
-
-
-def difference_over_seeds(pairs: pd.DataFrame) -> Json:
-    """`difference`, with an interval over seeds where there are too few cells for one over these.
-
-    It is for these cells and λ with other seeds, and only there where no pair is missing: a seed's mean is that of all
-    cells then.
-    """
-    found = difference(pairs)
-    by_seed = pairs.groupby(["seed", *CELL])["points"].mean().groupby("seed").mean()
-    whole = len(pairs) == len(by_seed) * len(pairs[[*CELL, "lambda"]].drop_duplicates())
-    if found["low_points"] is not None or len(by_seed) < MIN_SEEDS or not whole:
-        return found
-    interval = t_interval([float(value) for value in by_seed], MIN_SEEDS)
-    note = f"over {interval.n} seeds, for {'this cell' if found['cells'] == 1 else 'these cells'}"
-    return {**found, "low_points": interval.low, "high_points": interval.high, "note": note}
-
-
-def _interval_note(interval: Interval) -> str:
-    return (
-        f"{interval.n} {'cell' if interval.n == 1 else 'cells'}: too few for an interval"
-        if interval.low is None
-        else f"over {interval.n} cells"
-    )
 
 
 def points_of(results: Results) -> pd.DataFrame:

@@ -45,7 +45,7 @@ class Findings:
     against: Mapping[float, Difference] = field(default_factory=dict)
     """Each other λ against the one that loses least over all cells on validation."""
     by_dial: "DialWindow | None" = None
-    """Of a variant; None if it has a λ of 1, which comes to infinity."""
+    """Of a variant."""
     windows: pd.DataFrame | None = None
     """`cell_windows` at `WINDOW_EPS`."""
     default: "DefaultLambda | None" = None
@@ -68,7 +68,7 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DialWindow:
-    """The window in decades of what λ comes to, in which one loss can be compared with another."""
+    """The window in decades of what λ comes to, which variants have in common where they have no λ in common."""
 
     dial: str
     """Name of that, see `methods.Method`."""
@@ -140,15 +140,11 @@ def _stability(grid: Grid, images: Images, rough: bool) -> Stability | None:
     return stability(grid, images, permutations=100 if rough else 500, draws=300 if rough else 2000)
 
 
-def _by_dial(grid: Grid, images: Images, method: Method, rough: bool) -> DialWindow | None:
-    dials_L = np.array([method.turned(float(lam)) for lam in grid.lambdas])
-    positive = dials_L[dials_L > 0]
-    if not len(positive) or not np.isfinite(dials_L).all():
-        return None
-    over = replace(grid, lambdas=dials_L)
+def _by_dial(grid: Grid, images: Images, method: Method, rough: bool) -> DialWindow:
+    over = replace(grid, lambdas=np.array([method.turned(float(lam)) for lam in grid.lambdas]))
     found = _stability(over, images, rough)
     width = float(observe(over).width_B[0]) if found is None else found.windows[WINDOW_EPS]
-    return DialWindow(dial=method.dial, width=width, grid=float(np.log10(positive[-1] / positive[0])))
+    return DialWindow(dial=method.dial, width=width, grid=float(np.log10(over.lambdas[-1] / over.lambdas[0])))
 
 
 def _images(grid: Grid, points: pd.DataFrame, study: Path | None) -> Images:

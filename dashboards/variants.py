@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboards.comparison import difference_over_seeds, difference_words, paired, points_of
+from dashboards.comparison import difference, difference_words, paired, points_of
 from dashboards.results import PENDING, Results
 from dashboards.statistics.scores import CELL, at_best_settings, choose, pooled_intervals, score
 from dashboards.summary import Json, plain
@@ -74,8 +74,8 @@ def overview(results: Results, summaries: Mapping[str, Json]) -> Json:
 
     Returns:
         A JSON-serialisable object: `verdict` and `warnings` in words; `varied`, names of the settings that vary;
-        `counts` of outcomes; `variants`, each with its own; `dials`, variant -> name of what its λ comes to, if these
-        are variants of the loss, whose windows in decades of λ cannot be compared; `rows`, see `variant_rows`;
+        `counts` of outcomes; `variants`, each with its own; `dials`, variant -> name of what its λ comes to, if not
+        all have the same λ, so that windows in decades of λ cannot be compared; `rows`, see `variant_rows`;
         `differences` of all variants
         to the first; `notes`.
     """
@@ -105,9 +105,10 @@ def varied(results: Results) -> list[str]:
 
 
 def _dials(results: Results) -> dict[str, str]:
-    methods = {name: method_of(variant_config(results.config, name)) for name in results.variants}
-    several = len({method.title for method in methods.values()}) > 1
-    return {name: method.dial for name, method in methods.items()} if several else {}
+    config = results.config
+    dials = {name: method_of(variant_config(config, name)).dial for name in results.variants}
+    alike = len({(dial, *lambdas_of(config, name)) for name, dial in dials.items()}) == 1
+    return {} if alike else dials
 
 
 def _variant(results: Results, name: str, summary: Json) -> Json:
@@ -121,6 +122,7 @@ def _variant(results: Results, name: str, summary: Json) -> Json:
         "lambdas": lambdas_of(results.config, name),
         "trials": sum(summary["counts"].values()),
         **{key: summary[key] for key in ("verdict", "counts", "cells", "window", "window_dial", "worst")},
+        "cut": sum(bool(cell["censored_low"] or cell["censored_high"]) for cell in summary["windows"]),
         "phi": (summary["stability"] or {}).get("phi"),
         "seconds": summary["cost"]["seconds"],
     }
@@ -134,11 +136,14 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def same_lambdas(results: Results, first: str, second: str) -> bool:
-    """Whether two variants have λ in common that mean the same in both."""
+    """Whether two variants have the same λ, which mean the same in both.
+
+    Where they have some in common only, these say little: they may be those that one of the two does worst at.
+    """
     config = results.config
     if label_of(variant_config(config, first)) != label_of(variant_config(config, second)):
         return False
-    return not set(lambdas_of(config, first)).isdisjoint(lambdas_of(config, second))
+    return set(lambdas_of(config, first)) == set(lambdas_of(config, second))
 
 
 def variant_pairs(results: Results, points: Mapping[str, pd.DataFrame], first: str, second: str) -> pd.DataFrame:
@@ -161,7 +166,7 @@ def differences(results: Results, points: Mapping[str, pd.DataFrame]) -> list[Js
         points: Variant -> `comparison.points_of` it.
 
     Returns:
-        `difference_over_seeds`, with the `variant`, what it is compared with, `reference`, and `at_chosen`, whether
+        `difference`, with the `variant`, what it is compared with, `reference`, and `at_chosen`, whether
         each is at the λ that it chose because λ is not the same in both.
     """
     reference, *others = points
@@ -170,7 +175,7 @@ def differences(results: Results, points: Mapping[str, pd.DataFrame]) -> list[Js
             "variant": name,
             "reference": reference,
             "at_chosen": not same_lambdas(results, reference, name),
-            **difference_over_seeds(variant_pairs(results, points, reference, name)),
+            **difference(variant_pairs(results, points, reference, name)),
         }
         for name in others
     ]
@@ -206,10 +211,12 @@ def _verdict(found: Json, results: Results, points: Mapping[str, pd.DataFrame]) 
         return f"{text}; {ended}"
     first = next(iter(points))
     other = others[0] if best == first else first
-    about = difference_over_seeds(variant_pairs(results, points, other, best))
+    about = difference(variant_pairs(results, points, other, best))
     words = difference_words({"studies": [{"name": other}, {"name": best}], "difference": about}).removesuffix(".")
+    if n > 2:
+        words += f", the best of {n} variants, not corrected for how many there are"
     if same_lambdas(results, other, best):
-        return f"{text}; over all λ that both have, {words}; {ended}"
+        return f"{text}; over all λ, {words}; {ended}"
     return f"{text}; each at the λ that it chose, since λ is not the same in both, {words}; {ended}"
 
 
@@ -232,7 +239,4 @@ def _warnings(found: Json) -> list[str]:
             f"λ is not the same in {found['variants'][0]['name']} and in {', '.join(apart)}: these are compared at the "
             "λ that each chose on validation."
         )
-    alike = [tuple(one["lambdas"]) for one in found["variants"] if one["name"] not in apart]
-    if len(set(alike)) > 1:
-        warnings.append("Not all variants have the same λ: differences are over those that two of them share.")
     return warnings

@@ -1,6 +1,5 @@
 """The losses that a trial can be trained with, in words: what λ is in each, and what its two terms are called."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -23,7 +22,7 @@ class Method:
     form: str
     """The loss in one line, with a place for the name of what λ weighs."""
     default: float
-    """The λ of its published setting."""
+    """The λ of its published setting, on ImageNet."""
     term: str = ""
     """Name of the term beside prediction; "" where a trial chooses it, see `regularizer_label`."""
     weighs: bool = True
@@ -38,14 +37,9 @@ class Method:
         """What λ comes to, in which one loss can be compared with another: a ratio of weights, or λ itself.
 
         Args:
-            lam: λ; of weights between 0 and 1.
-
-        Returns:
-            Infinity for a λ of 1 that leaves one term alone.
+            lam: λ, between 0 and 1, without these.
         """
-        if not self.weighs:
-            return lam
-        return lam / (1 - lam) if lam < 1 else math.inf
+        return lam / (1 - lam) if self.weighs else lam
 
 
 METHODS: Final[Mapping[Objective, Method]] = {

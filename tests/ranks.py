@@ -29,13 +29,17 @@ def run_on_ranks(case: str, world: int, folder: Path, *arguments: str) -> list[A
         PROCESSES.Process(target=_rank, args=(case, rank, world, store, out, arguments, dict(os.environ)))
         for rank, out in enumerate(outs)
     ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=240)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
+    deadline = time.monotonic() + 240
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(timeout=max(0.0, deadline - time.monotonic()))
+        codes = [process.exitcode for process in processes]
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.kill()
     assert codes == [0] * world
     return [torch.load(out, weights_only=True) for out in outs]
 

@@ -5,7 +5,9 @@ and data sets. *New architectures*: the architectures are a sample as well, the 
 """
 # C cells, S seeds, L lambdas, N test images
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,8 +16,8 @@ from scipy import stats
 from dashboards.statistics.crossfit import Floats
 from dashboards.statistics.images import Images
 from dashboards.statistics.noise import contributions, image_variance, seed_noise
-from dashboards.statistics.regret import Grid
-from dashboards.statistics.scores import CONFIDENCE
+from dashboards.statistics.regret import Grid, mean_of
+from dashboards.statistics.scores import CONFIDENCE, Interval, t_interval
 
 MIN_DF: Final = 5.0
 """Degrees of freedom of the seeds' spread, all cells together."""
@@ -79,6 +81,37 @@ def new_architectures(grid: Grid, images: Images, weights_CSL: Floats, values_CS
     by_images = _image_part(grid, images, weights_CSL, "architecture")
     variance = len(found) * float(sums_A.var(ddof=1))
     return _range(float(sums_C.sum()), variance, len(found) - 1, by_images, f"over {len(found)} architectures")
+
+
+def of_cells(values_CS: Floats, architectures: Sequence[str]) -> tuple[Interval, str]:
+    """The mean over cells of what each seed gave in each, with an interval.
+
+    Over seeds, for these cells, where each has two or more: the variance of each cell's mean over its seeds, t with
+    Satterthwaite's degrees of freedom; of one cell Student's. Else over architectures, if there are
+    `MIN_ARCHITECTURES` that have the same number of cells, each the mean of its own.
+
+    Args:
+        values_CS: NaN where a seed has none; each cell has one.
+        architectures: Of each cell.
+
+    Returns:
+        The interval, without ends where there are too few of both, and what it is over, or why there is none.
+    """
+    n_C, mean_C = np.isfinite(values_CS).sum(axis=1), mean_of(values_CS, axis=1)
+    mean, cells = float(mean_C.mean()), len(values_CS)
+    these = "this cell" if cells == 1 else f"these {cells} cells"
+    seeds = int(n_C.max())
+    if n_C.min() > 1 and (n_C - 1).sum() > 1:
+        variance_C = np.nansum((values_CS - mean_C[:, None]) ** 2, axis=1) / (n_C - 1) / n_C / cells**2
+        freedom = _satterthwaite(variance_C, (n_C - 1).astype(float))
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance_C.sum()))
+        return Interval(mean=mean, low=mean - half, high=mean + half, n=cells), f"over {seeds} seeds, for {these}"
+    counts, names = Counter(architectures), np.array(architectures)
+    if len(counts) >= MIN_ARCHITECTURES and len(set(counts.values())) == 1:
+        each = t_interval([float(mean_C[names == name].mean()) for name in counts])
+        return replace(each, n=cells), f"over {len(counts)} architectures"
+    few = f"{these}, {seeds} seed{'s' * (seeds != 1)}: too few for an interval"
+    return Interval(mean=mean, low=None, high=None, n=cells), few
 
 
 def _range(value: float, variance: float, df: float, by_images: list[tuple[float, int]], note: str) -> Range:

@@ -162,11 +162,12 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
     """What the two sides have in common, in sentences."""
     said = [
         f"Measured less published ({one.metric}): {plus(one.mean_points, 1)} points on average of {one.n}; "
-        f"{one.inside} of {one.with_interval} published values lie in the interval of what was measured."
+        f"{one.inside} of {one.with_interval} published values lie where one more run would in 95 % of cases."
         for one in agreements(found, pairs)
     ]
     said += [
-        f"Order of {one.n} rows ({one.metric}): Spearman's ρ of published and measured is {plus(one.rho)}."
+        f"Order of {one.n} rows ({one.metric}): Spearman's ρ of published and measured is {plus(one.rho)} "
+        f"(p = {one.p:.2g} by shuffled orders)."
         for one in orders(pairs)
     ]
     said += [
@@ -268,4 +269,5 @@ def _measured(row: Mapping[str, Any] | None) -> str:
         return "–"
     spread = "" if row["sd"] is None else f" ± {row['sd']:.2g} (standard deviation)"
     interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
-    return f"{row['name']} {row['mean']:.3g}{spread}{interval}, n {row['n']}"
+    failed = f" ({row['failed']} not ok)" if row["failed"] else ""
+    return f"{row['name']} {row['mean']:.3g}{spread}{interval}, n {row['n']}{failed}"

@@ -34,6 +34,8 @@ class Line:
     """Percent."""
     lows: tuple[float | None, ...]
     highs: tuple[float | None, ...]
+    failed: tuple[int, ...]
+    """Trials of each point that did not end ok."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +140,7 @@ def _published(rows: Sequence[Published], names: list[str]) -> tuple[Line, ...]:
                 ys=tuple(one.value for one in group),
                 lows=nothing,
                 highs=nothing,
+                failed=(0,) * len(group),
             )
         )
     return tuple(lines)
@@ -170,6 +173,7 @@ def _measured(
                 ys=tuple(row.mean for row in ordered),
                 lows=tuple(row.low for row in ordered),
                 highs=tuple(row.high for row in ordered),
+                failed=tuple(row.failed for row in ordered),
             )
         )
     return tuple(lines)
@@ -186,9 +190,12 @@ def draw_curves(panel: Curves) -> go.Figure:
             name=style.safe(line.name),
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": style.dash(line.index)},
-            marker={"color": colour, "size": 7, "symbol": style.SYMBOLS[line.cell % len(style.SYMBOLS)]},
+            marker={"color": colour, "size": 7, "symbol": _symbols(line)},
             error_y=_bars(line),
-            hovertemplate=f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %<extra></extra>",
+            customdata=[f"<br>{failed} not ok" if failed else "" for failed in line.failed],
+            hovertemplate=(
+                f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %%{{customdata}}<extra></extra>"
+            ),
         )
     figure.update_xaxes(type="log", title={"text": f"{panel.axis} (log scale)", "standoff": 6})
     figure.update_yaxes(title={"text": "test top-1, %", "standoff": 6})
@@ -196,9 +203,15 @@ def draw_curves(panel: Curves) -> go.Figure:
     table = [
         (line.name, *point)
         for line in panel.lines
-        for point in zip(line.xs, line.ys, line.lows, line.highs, strict=True)
+        for point in zip(line.xs, line.ys, line.lows, line.highs, line.failed, strict=True)
     ]
-    return style.with_table(figure, ("line", panel.axis, "top-1, %", *_columns(panel.bars)), table)
+    return style.with_table(figure, ("line", panel.axis, "top-1, %", *_columns(panel.bars), "not ok"), table)
+
+
+def _symbols(line: Line) -> list[str]:
+    """One for each cell; open where a trial did not end ok."""
+    symbol = style.SYMBOLS[line.cell % len(style.SYMBOLS)]
+    return [f"{symbol}-open" if failed else symbol for failed in line.failed]
 
 
 def _columns(bars: str) -> tuple[str, str]:
@@ -206,8 +219,9 @@ def _columns(bars: str) -> tuple[str, str]:
 
 
 def _bars(line: Line) -> dict[str, object]:
-    up = [0.0 if high is None else high - y for high, y in zip(line.highs, line.ys, strict=True)]
-    down = [0.0 if low is None else y - low for low, y in zip(line.lows, line.ys, strict=True)]
+    # Without an interval there is no bar: one of no length would look exact.
+    up = [None if high is None else high - y for high, y in zip(line.highs, line.ys, strict=True)]
+    down = [None if low is None else y - low for low, y in zip(line.lows, line.ys, strict=True)]
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1, "width": 3}
 
 
@@ -264,8 +278,8 @@ def draw_dots(panel: Dots) -> go.Figure:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [0.0 if dot.high is None else dot.high - dot.value for dot in panel.dots],
-            "arrayminus": [0.0 if dot.low is None else dot.value - dot.low for dot in panel.dots],
+            "array": [None if dot.high is None else dot.high - dot.value for dot in panel.dots],
+            "arrayminus": [None if dot.low is None else dot.value - dot.low for dot in panel.dots],
             "thickness": 1,
         },
         hovertemplate="%{y}<br>%{x:.4g}<extra></extra>",

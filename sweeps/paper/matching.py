@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from sweeps.paper.item import EVERY, LINEAR, Published
 from sweeps.paper.measured import Row
 from sweeps.paper.scaling import Scaled
 
+Floats = npt.NDArray[np.float64]
 LEAST: Final = 4
 """Fewer pairs than this say nothing of an order."""
 TESTED: Final = ("test/", f"transfer/{EVERY}/")
@@ -67,6 +70,8 @@ class Order:
     metric: str
     rho: float
     """Spearman's; 1 = the same order."""
+    p: float
+    """Two-sided, of all orders or 9,999 random ones."""
     n: int
 
 
@@ -76,9 +81,19 @@ def orders(pairs: Sequence[Pair]) -> list[Order]:
     for metric in dict.fromkeys(pair.published.metric for pair in pairs):
         both = [(p.published.value, p.measured.mean) for p in pairs if p.published.metric == metric and p.measured]
         if len(both) >= LEAST and all(len(set(side)) > 1 for side in zip(*both, strict=True)):
-            rho = stats.spearmanr(*zip(*both, strict=True)).statistic
-            found.append(Order(metric=metric, rho=float(rho), n=len(both)))
+            found.append(_order(metric, *(stats.rankdata(side) for side in zip(*both, strict=True))))
     return found
+
+
+def _order(metric: str, theirs: Floats, ours: Floats) -> Order:
+    centred = (theirs - theirs.mean()) / np.linalg.norm(theirs - theirs.mean())
+
+    def rho(ranks: Floats, axis: int = -1) -> Floats:
+        return np.asarray(((ranks - ours.mean()) * centred).sum(axis=axis) / np.linalg.norm(ours - ours.mean()))
+
+    rng = np.random.default_rng(0)
+    test = stats.permutation_test((ours,), rho, permutation_type="pairings", vectorized=True, rng=rng)
+    return Order(metric=metric, rho=float(test.statistic), p=float(test.pvalue), n=len(ours))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +109,10 @@ class BestLambda:
 
 
 def best_lambdas(pairs: Sequence[Pair]) -> list[BestLambda]:
-    """The best λ of each variant and cell, published and measured, among those that were measured."""
+    """The best λ of each variant and cell among those that both have, and which of them validation chose.
+
+    None where it chose one that was not published.
+    """
     groups: dict[tuple[str, str, str], list[Pair]] = {}
     for pair in pairs:
         if pair.measured is not None and pair.published.lambda_ is not None:
@@ -105,20 +123,17 @@ def best_lambdas(pairs: Sequence[Pair]) -> list[BestLambda]:
             variant=variant,
             architecture=architecture,
             published=_lambda(max(group, key=lambda pair: pair.published.value)),
-            measured=_lambda(max(group, key=_mean)),
+            measured=chosen[0],
             values=len(group),
         )
         for (variant, architecture, _), group in groups.items()
         if len(group) > 2
+        and (chosen := [_lambda(pair) for pair in group if pair.measured is not None and pair.measured.chosen])
     ]
 
 
 def _lambda(pair: Pair) -> float:
     return pair.published.lambda_ or 0.0
-
-
-def _mean(pair: Pair) -> float:
-    return pair.measured.mean if pair.measured else -math.inf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +143,7 @@ class Agreement:
     metric: str
     mean_points: float
     inside: int
-    """Published values inside the interval of what was measured."""
+    """Published values where one more run would lie in 95 % of cases, by what was measured."""
     with_interval: int
     n: int
 
@@ -150,11 +165,14 @@ def agreements(found: Scaled, pairs: Sequence[Pair]) -> list[Agreement]:
 
 
 def _agreement(metric: str, both: Sequence[tuple[float, Row]]) -> Agreement:
-    spans = [(value, row.low, row.high) for value, row in both if row.low is not None and row.high is not None]
+    # The interval of a mean of n runs, wider by what one run more varies by.
+    spans = [
+        (value, row.mean, (row.high - row.mean) * math.sqrt(1 + row.n)) for value, row in both if row.high is not None
+    ]
     return Agreement(
         metric=metric,
         mean_points=sum(row.mean - value for value, row in both) / len(both),
-        inside=sum(low <= value <= high for value, low, high in spans),
+        inside=sum(abs(value - mean) <= half for value, mean, half in spans),
         with_interval=len(spans),
         n=len(both),
     )

@@ -8,20 +8,18 @@ is that each λ of a grid is as good, and a slope is told beside that of the gri
 # V variants, B shufflings, C cells, S seeds, L lambdas
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dashboards.comparison import MIN_SEEDS
 from dashboards.results import Results
-from dashboards.statistics.intervals import MIN_ARCHITECTURES
+from dashboards.statistics.intervals import of_cells
 from dashboards.statistics.regret import Grid, make_grid, mean_of, relabel
-from dashboards.statistics.scores import Interval, at_best_settings, score, t_interval
+from dashboards.statistics.scores import Interval, at_best_settings, score
 from lejepa_platform.config import Variant
 from sweeps.paper.item import LINEAR, Item
 
@@ -165,8 +163,7 @@ def trend_of(
 ) -> Trend | None:
     """The trend of scored trials.
 
-    The interval is over seeds, each the mean of all cells, and for these cells; where seeds are few it is over
-    architectures, if there are enough of them.
+    The interval is that of `intervals.of_cells`.
 
     Args:
         setting: Of `VARIED`.
@@ -204,7 +201,10 @@ def trend_of(
                               for value, grid in grids.items()])  # fmt: skip
     null_B = _mean(_slopes(logs_V, null_VBCS))
     step = min(float(np.diff(each).min()) for each in logs.values() if len(each) > 1)
-    slope, note = _interval(slopes_CS, [architecture for architecture, _ in cells], step / float(np.ptp(logs_V)) / 2)
+    there_C = np.isfinite(slopes_CS).any(axis=1)
+    names = [architecture for (architecture, _), there in zip(cells, there_C, strict=True) if there]
+    slope, note = of_cells(slopes_CS[there_C], names)
+    slope = _no_finer(slope, step / float(np.ptp(logs_V)) / 2)
     centres = zip(grids, _mean(best_VBCS[:, 0]), strict=True)
     ends_V1 = np.array([[logs[value][0], logs[value][-1]] for value in grids])[:, :, None, None]
     p, least = _p_values(slope.mean, null_B, 0.0 if kept else None)
@@ -288,24 +288,9 @@ def _mean(values_BCS: Floats) -> Floats:
     return np.asarray(mean_of(mean_of(values_BCS, axis=2), axis=1))
 
 
-def _interval(slopes_CS: Floats, architectures: Sequence[str], half_step: float) -> tuple[Interval, str]:
-    """Of the mean over cells, at least half a step of the grid wide on either side: the best λ is one of it."""
-    mean = float(_mean(slopes_CS[None])[0])
-    own = slopes_CS[np.isfinite(slopes_CS).any(axis=1)]
-    if np.isfinite(own).all() and own.shape[1] >= MIN_SEEDS:
-        units, note = list(own.mean(axis=0)), f"over {own.shape[1]} seeds, for {_these(len(own))}"
-    else:
-        by_cell, counts = mean_of(slopes_CS, axis=1), Counter(architectures)
-        alike = np.isfinite(by_cell).all() and len(set(counts.values())) == 1 and len(counts) >= MIN_ARCHITECTURES
-        if not alike:
-            few = f"{_these(len(own))}, {own.shape[1]} seed{'s' * (own.shape[1] != 1)}: too few for an interval"
-            return Interval(mean=mean, low=None, high=None, n=len(own)), few
-        names = np.array(architectures)
-        units, note = [float(by_cell[names == name].mean()) for name in counts], f"over {len(counts)} architectures"
-    found = t_interval([float(value) for value in units], MIN_SEEDS)
-    half = max(half_step, 0.0 if found.high is None else found.high - found.mean)
-    return Interval(mean=mean, low=mean - half, high=mean + half, n=len(units)), note
-
-
-def _these(cells: int) -> str:
-    return "this cell" if cells == 1 else f"these {cells} cells"
+def _no_finer(interval: Interval, half: float) -> Interval:
+    """At least so wide on either side: the best λ is one of a grid, also where all seeds find the same one."""
+    if interval.low is None or interval.high is None:
+        return interval
+    half = max(half, interval.high - interval.mean)
+    return replace(interval, low=interval.mean - half, high=interval.mean + half)

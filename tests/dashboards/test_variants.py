@@ -168,7 +168,7 @@ def test_differences_are_paired_with_an_interval_over_cells_or_else_over_seeds(m
     assert [(row["variant"], row["reference"], row["cells"], row["pairs"]) for row in of_cells] == [
         ("views=4", "views=2", 3, 18), ("views=8", "views=2", 3, 18)
     ]  # fmt: skip
-    assert of_cells[0]["note"] == "over 3 cells"
+    assert of_cells[0]["note"] == "over 3 seeds, for these 3 cells"
 
 
 def test_an_interval_over_seeds_is_scipys_of_paired_means(make_study: Callable[..., Path]) -> None:

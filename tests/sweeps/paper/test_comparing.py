@@ -14,7 +14,7 @@ from dashboards.report import summarise
 from dashboards.results import Results, tabulate, trial_row
 from lejepa_platform.config import Variant
 from sweeps.paper.comparing import compare_item, compared, lines, render, stand_ins
-from sweeps.paper.figures import curves_data, dots_data
+from sweeps.paper.figures import curves_data, dots_data, draw_curves
 from sweeps.paper.item import LINEAR
 from sweeps.paper.matching import agreements, best_lambdas, matched, orders
 from sweeps.paper.measured import Row, measured_rows, variants_of
@@ -197,9 +197,9 @@ def test_a_trend_is_said_beside_its_null_in_words_and_data() -> None:
     seven = scaled(ITEMS["table7"], "cpu")
     results = results_of(seven, peak(0.02))
     findings = compared(seven, measured_rows(results, ()), trend(results, seven.recipe.variants))["findings"]
-    assert any("The variants have λ of their own, which move with the setting." in line for line in findings)
+    assert any("The variants have λ of their own, which move with the setting:" in line for line in findings)
     (published,) = [line for line in findings if line.startswith("The published table's power of views is +0.67.")]
-    assert "Judged on the 5 values that all variants have." in published
+    assert "Judged on the 5 values that all have, curves shuffled" in published
 
 
 def test_a_study_that_was_extended_or_lacks_a_variant_is_compared() -> None:
@@ -259,6 +259,18 @@ def test_weights_are_constant_where_the_study_holds_them_constant() -> None:
     assert panel.axis == "λN / (1 - λ)"
     assert all(line.xs == pytest.approx(panel.lines[0].xs, rel=1e-3) for line in panel.lines)
     assert VARIED["views_global"].drawn.of(4.0, 0.5) == 0.25
+
+
+def test_points_of_runs_that_failed_are_open_and_have_no_bar_of_no_length() -> None:
+    found = scaled(ITEMS["views-lambda"], "cpu")
+    worst = min(found.recipe.lambdas)
+    results = results_of(found, peak(0.05), outcome=lambda t: "collapsed" if t.lambda_ == worst else "ok", seeds=1)
+    rows = measured_rows(results, ())
+    figure = draw_curves(curves_data(found, rows)[0])
+    for line in figure.data:
+        assert [symbol.endswith("-open") for symbol in line.marker.symbol] == [x == worst for x in line.x]
+        assert set(line.error_y.array) == {None} and line.customdata[0] == "<br>1 not ok"
+    assert any(text.endswith("n 1 (1 not ok)") for text in lines(compared(found, rows, None)))
 
 
 def test_losses_are_drawn_over_multiples_of_what_each_was_published_with() -> None:

@@ -107,7 +107,7 @@ def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
         lines = _measured(
             found, own, names, lambda variant, lam: setting.drawn.of(float(variants[variant].settings[name]), lam)
         )
-        title = f"the same over effective weight ({setting.title})"
+        title = f"over the weight ({setting.title})"
         panels.append(Curves(title=title, axis=setting.drawn.words, lines=lines))
     return tuple(panels)
 
@@ -197,7 +197,7 @@ def draw_curves(panel: Curves) -> go.Figure:
                 f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %%{{customdata}}<extra></extra>"
             ),
         )
-    figure.update_xaxes(type="log", title={"text": f"{panel.axis} (log scale)", "standoff": 6})
+    figure.update_xaxes(type="log", tickformat="~g", title={"text": f"{panel.axis} (log scale)", "standoff": 6})
     figure.update_yaxes(title={"text": "test top-1, %", "standoff": 6})
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25, "font": {"size": 11}})
     table = [

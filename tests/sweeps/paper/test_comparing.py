@@ -1,11 +1,13 @@
 """Published beside measured: who stands beside whom, what is said of both, and that scales are never mixed up."""
 
+import itertools
 import json
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -111,6 +113,8 @@ def test_the_order_of_rows_is_that_of_spearman() -> None:
     (order,) = orders(matched(found, rising))
     # Published 72.20, 74.15, 74.72, 74.07: ranks 1, 3, 4, 2 against 1, 2, 3, 4.
     assert order.rho == pytest.approx(1 - 6 * (0 + 1 + 1 + 4) / (4 * 15))
+    each = [stats.spearmanr(range(4), other).statistic for other in itertools.permutations(range(4))]
+    assert order.p == pytest.approx(np.mean(np.abs(each) >= abs(order.rho) - 1e-9))
 
 
 def test_the_best_lambda_of_both_is_told_variant_by_variant() -> None:

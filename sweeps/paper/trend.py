@@ -5,10 +5,10 @@ are shuffled among the variants within each cell and seed. λ may matter then, b
 grids of their own, which move with the setting, the best λ moves with them whether λ does anything or not: then chance
 is that each λ of a grid is as good, and a slope is told beside that of the grids.
 """
-# V variants, B shufflings, C cells, S seeds, L lambdas
+# V variants, B shufflings, C cells, S seeds, L lambdas, E the two ends of a grid
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -184,9 +184,12 @@ def trend_of(
     if not cells:
         return None
     logs = {value: np.log([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()}
-    best_VBCS = np.stack([_spread(grid, _best(grid.val_CSL[None], logs[value]), cells, seeds)
-                          for value, grid in grids.items()])  # fmt: skip
-    logs_V = np.log(list(grids))
+
+    def bests(val_of: Callable[[float, Grid], Floats]) -> Floats:
+        found = [_spread(grid, _best(val_of(value, grid), logs[value]), cells, seeds) for value, grid in grids.items()]
+        return np.stack(found)
+
+    best_VBCS, logs_V = bests(lambda _, grid: grid.val_CSL[None]), np.log(list(grids))
     slopes_CS = _slopes(logs_V, best_VBCS)[0]
     if not np.isfinite(slopes_CS).any():
         return None
@@ -194,19 +197,13 @@ def trend_of(
         null_VBCS = _shuffled(best_VBCS[:, 0], shufflings, seed)
     else:
         # A generator for each variant: with the same one their labels would be permuted alike.
-        labelled = {
-            value: relabel(grid, shufflings, seed + place)[0] for place, (value, grid) in enumerate(grids.items())
-        }
-        null_VBCS = np.stack([_spread(grid, _best(labelled[value], logs[value]), cells, seeds)
-                              for value, grid in grids.items()])  # fmt: skip
+        places = {value: place for place, value in enumerate(grids)}
+        null_VBCS = bests(lambda value, grid: relabel(grid, shufflings, seed + places[value])[0])
     null_B = _mean(_slopes(logs_V, null_VBCS))
     step = min(float(np.diff(each).min()) for each in logs.values() if len(each) > 1)
-    there_C = np.isfinite(slopes_CS).any(axis=1)
-    names = [architecture for (architecture, _), there in zip(cells, there_C, strict=True) if there]
-    slope, note = of_cells(slopes_CS[there_C], names)
-    slope = _no_finer(slope, step / float(np.ptp(logs_V)) / 2)
+    slope, note = _over_cells(slopes_CS, cells, step / float(np.ptp(logs_V)) / 2)
     centres = zip(grids, _mean(best_VBCS[:, 0]), strict=True)
-    ends_V1 = np.array([[logs[value][0], logs[value][-1]] for value in grids])[:, :, None, None]
+    ends_VE = np.array([[logs[value][0], logs[value][-1]] for value in grids])
     p, least = _p_values(slope.mean, null_B, 0.0 if kept else None)
     return Trend(
         setting=setting,
@@ -217,7 +214,7 @@ def trend_of(
         null_high=float(np.quantile(null_B, 0.975)),
         p=p,
         least=least,
-        edge=int(np.isclose(best_VBCS, ends_V1, atol=1e-9).sum()),
+        edge=int(np.isclose(best_VBCS, ends_VE[:, :, None, None], atol=1e-9).sum()),
         bests=int(np.isfinite(best_VBCS).sum()),
         grows=int((slopes_CS > 0).sum()),
         each=int(np.isfinite(slopes_CS).sum()),
@@ -288,9 +285,12 @@ def _mean(values_BCS: Floats) -> Floats:
     return np.asarray(mean_of(mean_of(values_BCS, axis=2), axis=1))
 
 
-def _no_finer(interval: Interval, half: float) -> Interval:
+def _over_cells(slopes_CS: Floats, cells: list[tuple[str, str]], least_half: float) -> tuple[Interval, str]:
     """At least so wide on either side: the best λ is one of a grid, also where all seeds find the same one."""
-    if interval.low is None or interval.high is None:
-        return interval
-    half = max(half, interval.high - interval.mean)
-    return replace(interval, low=interval.mean - half, high=interval.mean + half)
+    there_C = np.isfinite(slopes_CS).any(axis=1)
+    names = [architecture for (architecture, _), there in zip(cells, there_C, strict=True) if there]
+    found, note = of_cells(slopes_CS[there_C], names)
+    if found.low is None or found.high is None:
+        return found, note
+    half = max(least_half, found.high - found.mean)
+    return replace(found, low=found.mean - half, high=found.mean + half), note

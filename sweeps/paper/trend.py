@@ -287,7 +287,7 @@ def _mean(values_BCS: Floats) -> Floats:
 
 def _over_cells(slopes_CS: Floats, cells: list[tuple[str, str]], least_half: float) -> tuple[Interval, str]:
     """At least so wide on either side: the best λ is one of a grid, also where all seeds find the same one."""
-    there_C: Bools = np.isfinite(slopes_CS).any(axis=1)
+    there_C = np.asarray(np.isfinite(slopes_CS).any(axis=1))
     names = [architecture for (architecture, _), there in zip(cells, there_C, strict=True) if there]
     found, note = of_cells(slopes_CS[there_C], names)
     if found.low is None or found.high is None:

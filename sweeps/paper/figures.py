@@ -180,7 +180,7 @@ def _measured(
 
 
 def draw_curves(panel: Curves) -> go.Figure:
-    """Draw a panel; intervals as bars."""
+    """Draw a panel; intervals as bars, a ring where a trial did not end ok."""
     figure = style.base_figure(360, title=style.titled(panel.title))
     for line in panel.lines:
         colour = style.colour(line.index)
@@ -190,13 +190,23 @@ def draw_curves(panel: Curves) -> go.Figure:
             name=style.safe(line.name),
             mode="lines+markers",
             line={"color": colour, "width": 2, "dash": style.dash(line.index)},
-            marker={"color": colour, "size": 7, "symbol": _symbols(line)},
+            marker={"color": colour, "size": 7, "symbol": style.SYMBOLS[line.cell % len(style.SYMBOLS)]},
             error_y=_bars(line),
             customdata=[f"<br>{failed} not ok" if failed else "" for failed in line.failed],
             hovertemplate=(
                 f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %%{{customdata}}<extra></extra>"
             ),
         )
+        failed = [(x, y) for x, y, n in zip(line.xs, line.ys, line.failed, strict=True) if n]
+        if failed:
+            figure.add_scatter(
+                x=[x for x, _ in failed],
+                y=[y for _, y in failed],
+                mode="markers",
+                marker={"color": colour, "size": 14, "symbol": "circle-open"},
+                hoverinfo="skip",
+                showlegend=False,
+            )
     figure.update_xaxes(type="log", tickformat="~g", title={"text": f"{panel.axis} (log scale)", "standoff": 6})
     figure.update_yaxes(title={"text": "test top-1, %", "standoff": 6})
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.25, "font": {"size": 11}})
@@ -206,12 +216,6 @@ def draw_curves(panel: Curves) -> go.Figure:
         for point in zip(line.xs, line.ys, line.lows, line.highs, line.failed, strict=True)
     ]
     return style.with_table(figure, ("line", panel.axis, "top-1, %", *_columns(panel.bars), "not ok"), table)
-
-
-def _symbols(line: Line) -> list[str]:
-    """One for each cell; open where a trial did not end ok."""
-    symbol = style.SYMBOLS[line.cell % len(style.SYMBOLS)]
-    return [f"{symbol}-open" if failed else symbol for failed in line.failed]
 
 
 def _columns(bars: str) -> tuple[str, str]:

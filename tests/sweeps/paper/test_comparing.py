@@ -265,15 +265,17 @@ def test_weights_are_constant_where_the_study_holds_them_constant() -> None:
     assert VARIED["views_global"].drawn.of(4.0, 0.5) == 0.25
 
 
-def test_points_of_runs_that_failed_are_open_and_have_no_bar_of_no_length() -> None:
+def test_points_of_runs_that_failed_have_a_ring_and_none_has_a_bar_of_no_length() -> None:
     found = scaled(ITEMS["views-lambda"], "cpu")
     worst = min(found.recipe.lambdas)
     results = results_of(found, peak(0.05), outcome=lambda t: "collapsed" if t.lambda_ == worst else "ok", seeds=1)
     rows = measured_rows(results, ())
     figure = draw_curves(curves_data(found, rows)[0])
-    for line in figure.data:
-        assert [symbol.endswith("-open") for symbol in line.marker.symbol] == [x == worst for x in line.x]
-        assert set(line.error_y.array) == {None} and line.customdata[0] == "<br>1 not ok"
+    lines_drawn = [trace for trace in figure.data if trace.mode == "lines+markers"]
+    rings = [trace for trace in figure.data if trace.mode == "markers"]
+    assert len(lines_drawn) == len(rings) and all(ring.x == (worst,) for ring in rings)
+    for line in lines_drawn:
+        assert set(line.error_y.array) == {None} and line.customdata[line.x.index(worst)] == "<br>1 not ok"
     assert any(text.endswith("n 1 (1 not ok)") for text in lines(compared(found, rows, None)))
 
 

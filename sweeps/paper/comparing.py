@@ -212,6 +212,21 @@ def trend_words(one: Trend) -> str:
         f"Best λ by {setting.title} ({places}): its {setting.judged.words} goes with {setting.title} to the power "
         f"{plus(one.slope.mean)}, 0 being the same for all ({interval}{one.note}; above 0 in {one.grows} of {one.each} "
         f"cells and seeds; {one.edge} of {one.bests} best λ at an end of their grid). {chance_words(one)}"
+        f"{_middle_words(one)}"
+    )
+
+
+def _middle_words(one: Trend) -> str:
+    """What all λ say, and not the best alone."""
+    middle = one.middle
+    if middle is None or middle.least > LEVEL:
+        return ""
+    low, high = middle.slope.low, middle.slope.high
+    interval = "" if low is None or high is None else f"95 % CI {plus(low)} to {plus(high)}, "
+    return (
+        " The middle of the curves, λ weighted by accuracy above each curve's worst, goes with "
+        f"{VARIED[one.setting].title} to the power {plus(middle.slope.mean)} ({interval}p = {middle.p:.2g}): it counts "
+        "all λ, and cannot move as far as the best one can."
     )
 
 

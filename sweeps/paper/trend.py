@@ -79,6 +79,20 @@ VARIED: Final[Mapping[str, Setting]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Middle:
+    """The slope of the middle of each curve: of all its dials, weighted by accuracy above the curve's worst.
+
+    It takes part of all λ, and so is less at the mercy of one run than the best λ is; but it cannot move as far, since
+    the ends of the grid hold it.
+    """
+
+    slope: Interval
+    p: float
+    """As that of `Trend`."""
+    least: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Trend:
     """The dial of the best λ goes with the setting to this power; 0 = the same for all values of it."""
 
@@ -109,6 +123,8 @@ class Trend:
     shared: Mapping[float, Sequence[float]] | None
     """Value of the setting -> the λ that it was judged on, those whose dial all values have; None = all of its own,
     because fewer than `LEAST_SHARED` are common to all."""
+    middle: Middle | None
+    """None where `shared` is, since grids of their own have middles of their own."""
 
     @property
     def told(self) -> bool:
@@ -185,11 +201,11 @@ def trend_of(
         return None
     logs = {value: np.log([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()}
 
-    def bests(val_of: Callable[[float, Grid], Floats]) -> Floats:
-        found = [_spread(grid, _best(val_of(value, grid), logs[value]), cells, seeds) for value, grid in grids.items()]
-        return np.stack(found)
+    def places(of: Callable[[float, Grid], Floats]) -> Floats:
+        return np.stack([_spread(grid, of(value, grid), cells, seeds) for value, grid in grids.items()])
 
-    best_VBCS, logs_V = bests(lambda _, grid: grid.val_CSL[None]), np.log(list(grids))
+    best_VBCS = places(lambda value, grid: _best(grid.val_CSL[None], logs[value]))
+    logs_V = np.log(list(grids))
     slopes_CS = _slopes(logs_V, best_VBCS)[0]
     if not np.isfinite(slopes_CS).any():
         return None
@@ -197,14 +213,18 @@ def trend_of(
         null_VBCS = _shuffled(best_VBCS[:, 0], shufflings, seed)
     else:
         # A generator for each variant: with the same one their labels would be permuted alike.
-        places = {value: place for place, value in enumerate(grids)}
-        null_VBCS = bests(lambda value, grid: relabel(grid, shufflings, seed + places[value])[0])
+        order = {value: place for place, value in enumerate(grids)}
+        null_VBCS = places(lambda value, grid: _best(relabel(grid, shufflings, seed + order[value])[0], logs[value]))
     null_B = _mean(_slopes(logs_V, null_VBCS))
     step = min(float(np.diff(each).min()) for each in logs.values() if len(each) > 1)
     slope, note = _over_cells(slopes_CS, cells, step / float(np.ptp(logs_V)) / 2)
     centres = zip(grids, _mean(best_VBCS[:, 0]), strict=True)
     ends_VE = np.array([[logs[value][0], logs[value][-1]] for value in grids])
     p, least = _p_values(slope.mean, null_B, 0.0 if kept else None)
+    middle = None
+    if kept:
+        middle_VBCS = places(lambda value, grid: _middle(grid.val_CSL[None], logs[value]))
+        middle = _of_middles(logs_V, middle_VBCS, cells, shufflings, seed)
     return Trend(
         setting=setting,
         slope=slope,
@@ -220,7 +240,20 @@ def trend_of(
         each=int(np.isfinite(slopes_CS).sum()),
         best={value: dial.lambda_at(value, math.exp(log)) for value, log in centres if math.isfinite(log)},
         shared={value: tuple(map(float, grid.lambdas)) for value, grid in grids.items()} if kept else None,
+        middle=middle,
     )
+
+
+def _of_middles(
+    logs_V: Floats, middle_VBCS: Floats, cells: list[tuple[str, str]], shufflings: int, seed: int
+) -> Middle | None:
+    slopes_CS = _slopes(logs_V, middle_VBCS)[0]
+    if not np.isfinite(slopes_CS).any():
+        return None
+    slope, _ = _over_cells(slopes_CS, cells, 0.0)
+    null_B = _mean(_slopes(logs_V, _shuffled(middle_VBCS[:, 0], shufflings, seed)))
+    p, least = _p_values(slope.mean, null_B, 0.0)
+    return Middle(slope=slope, p=p, least=least)
 
 
 def _shared(dial: Dial, grids: Mapping[float, Grid]) -> dict[float, Bools] | None:
@@ -240,6 +273,15 @@ def _best(val_BCSL: Floats, logs_L: Floats) -> Floats:
     enough_BCS = np.isfinite(val_BCSL).sum(axis=3) > 1
     best_BCSL = known_BCSL == known_BCSL.max(axis=3, keepdims=True)
     return np.where(enough_BCS, (best_BCSL * logs_L).sum(axis=3) / best_BCSL.sum(axis=3), np.nan)
+
+
+def _middle(val_BCSL: Floats, logs_L: Floats) -> Floats:
+    """(B, C, S): NaN where a λ was not measured, which would draw it to the other side."""
+    above_BCSL = val_BCSL - val_BCSL.min(axis=3, keepdims=True)
+    total_BCS = above_BCSL.sum(axis=3)
+    flat_BCS = total_BCS == 0
+    weighted_BCS = (above_BCSL * logs_L).sum(axis=3) / np.where(flat_BCS, 1.0, total_BCS)
+    return np.where(flat_BCS, logs_L.mean(), weighted_BCS)
 
 
 def _shuffled(best_VCS: Floats, shufflings: int, seed: int) -> Floats:

@@ -147,6 +147,29 @@ def test_one_seed_has_no_interval() -> None:
     assert found.slope.low is None and found.note == "these 3 cells, 1 seed: too few for an interval"
 
 
+def test_the_middle_of_curves_moves_with_them_and_is_told_before_the_best_is() -> None:
+    best = {value: 0.01 * value for value in ALIKE}
+    logs = np.log([odds(lam) for lam in ALIKE[2.0]])
+
+    def middle(value: float) -> float:
+        above = 1 - np.abs(np.log10(np.array(ALIKE[value]) / best[value]))
+        return float(np.average(logs, weights=above - above.min()))
+
+    exact = of("views_global", study(ALIKE, best=best, noise=0.0)).middle
+    expected = stats.linregress(np.log(list(ALIKE)), [middle(value) for value in ALIKE]).slope
+    assert exact is not None and exact.slope.mean == pytest.approx(expected)
+    slight = [of("views_global", study(ALIKE, best={2.0: 0.04, 4.0: 0.05, 8.0: 0.06}, noise=0.02, cells=4, number=n))
+              for n in range(60)]  # fmt: skip
+    told = [sum(one.told for one in slight), sum(one.middle is not None and one.middle.p <= 0.05 for one in slight)]
+    assert told[1] > told[0] + 6
+    # No more often than it should be where all have the same best.
+    alike = [
+        of("views_global", study(ALIKE, best=dict.fromkeys(ALIKE, 0.05), noise=0.02, number=n)) for n in range(200)
+    ]
+    assert sum(one.middle is not None and one.middle.p <= 0.05 for one in alike) <= 19
+    assert of("views_global", study(OWN, noise=0.01)).middle is None
+
+
 def test_of_several_that_are_as_good_the_best_is_their_middle() -> None:
     parts = {value: table(1, 1, lambdas, np.ones((1, 1, 7))) for value, lambdas in ALIKE.items()}
     middle = math.exp(np.mean([math.log(odds(lam)) for lam in ALIKE[2.0]]))

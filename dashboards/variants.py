@@ -236,7 +236,8 @@ def _warnings(found: Json) -> list[str]:
     apart = [row["variant"] for row in found["differences"] if row["at_chosen"]]
     if apart:
         warnings.append(
-            f"λ is not the same in {found['variants'][0]['name']} and in {', '.join(apart)}: these are compared at the "
-            "λ that each chose on validation."
+            f"λ is not the same in {found['variants'][0]['name']} and in "
+            f"{', '.join(apart) if len(apart) < 5 else f'{len(apart)} others'}: these are compared at the λ that each "
+            "chose on validation."
         )
     return warnings

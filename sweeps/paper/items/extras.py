@@ -1,6 +1,7 @@
 """Sweeps that nobody has published: comparators, tests of normality, slices, batch × λ, views × λ."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 from lejepa_core.methods import LEJEPA, METHODS, Method
@@ -140,7 +141,10 @@ ITEMS: Final = (
             "four views for all, of which VICReg and SimCLR take pairs; they were published with two",
             "one learning rate for all three, that of the architecture's group",
         ),
-        {"cpu": Trim(lambdas=4, seeds=3, architectures=_ONE), "pilot": _PILOT},
+        {
+            "cpu": Trim(lambdas=4, seeds=3, architectures=_ONE),
+            "pilot": replace(_PILOT, architectures={**_ONE, "vit_nano_p8": "vit_tiny_p8"}),
+        },
         {name: (method.default,) for name, method in METHODS.items()},
     ),
     _item(

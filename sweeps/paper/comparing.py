@@ -224,7 +224,7 @@ def _middle_words(one: Trend) -> str:
     low, high = middle.slope.low, middle.slope.high
     interval = "" if low is None or high is None else f"95 % CI {plus(low)} to {plus(high)}, "
     return (
-        " The middle of the curves, λ weighted by accuracy above the worst of its own, goes with "
+        " The middle of the curves, λ weighted by accuracy above the lowest of its curve, goes with "
         f"{VARIED[one.setting].title} to the power {plus(middle.slope.mean)} ({interval}p = {middle.p:.2g}): it counts "
         "all λ, and cannot move as far as the best one can."
     )

@@ -265,7 +265,8 @@ def render(said: Json, found: Scaled, rows: Sequence[Row]) -> str:
     each: list[Curves | Dots] = [*curves, *dots]
     bars = list(dict.fromkeys(f"{panel.bars} ({panel.title})" for panel in each if panel.bars))
     report = "" if found.item.make is None else "report.html"
-    return template("paper.html").render(found=said, figures=figures, bars=bars, report=report)
+    ringed = any(panel.ringed for panel in curves)
+    return template("paper.html").render(found=said, figures=figures, bars=bars, ringed=ringed, report=report)
 
 
 def lines(said: Json) -> list[str]:

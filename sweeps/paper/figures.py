@@ -51,6 +51,11 @@ class Curves:
         """What bars stand for; empty where there are none."""
         return INTERVALS if any(low is not None for line in self.lines for low in line.lows) else ""
 
+    @property
+    def ringed(self) -> bool:
+        """Whether a trial of any point did not end ok."""
+        return any(any(line.failed) for line in self.lines)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dot:

@@ -7,6 +7,7 @@ is that each λ of a grid is as good, and a slope is told beside that of the gri
 """
 # V variants, B shufflings, C cells, S seeds, L lambdas, E the two ends of a grid
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -190,41 +191,17 @@ def trend_of(
     Returns:
         None if no cell and seed has a best λ at two values of the setting.
     """
-    dial = VARIED[setting].judged
-    grids = {value: make_grid(part[part["lambda"].between(0, 1, inclusive="neither")]) for value, part in parts.items()}
-    grids = {value: grid for value, grid in sorted(grids.items()) if grid.cells}
-    kept = _shared(dial, grids)
-    grids = {value: grid.only(kept[value]) for value, grid in grids.items()} if kept else grids
-    cells = sorted({cell for grid in grids.values() for cell in grid.cells})
-    seeds = sorted({seed for grid in grids.values() for seed in grid.seeds})
-    if not cells:
-        return None
-    logs = {value: np.log([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()}
-
-    def places(of: Callable[[float, Grid], Floats]) -> Floats:
-        return np.stack([_spread(grid, of(value, grid), cells, seeds) for value, grid in grids.items()])
-
-    best_VBCS = places(lambda value, grid: _best(grid.val_CSL[None], logs[value]))
-    logs_V = np.log(list(grids))
-    slopes_CS = _slopes(logs_V, best_VBCS)[0]
+    curves = _arrange(VARIED[setting].judged, parts)
+    best_VBCS = curves.each(lambda grid, logs_L: _best(grid.val_CSL[None], logs_L))
+    slopes_CS = _slopes(curves.logs_V, best_VBCS)[0]
     if not np.isfinite(slopes_CS).any():
         return None
-    if kept:
-        null_VBCS = _shuffled(best_VBCS[:, 0], shufflings, seed)
-    else:
-        # A generator for each variant: with the same one their labels would be permuted alike.
-        order = {value: place for place, value in enumerate(grids)}
-        null_VBCS = places(lambda value, grid: _best(relabel(grid, shufflings, seed + order[value])[0], logs[value]))
-    null_B = _mean(_slopes(logs_V, null_VBCS))
-    step = min(float(np.diff(each).min()) for each in logs.values() if len(each) > 1)
-    slope, note = _over_cells(slopes_CS, cells, step / float(np.ptp(logs_V)) / 2)
-    centres = zip(grids, _mean(best_VBCS[:, 0]), strict=True)
-    ends_VE = np.array([[logs[value][0], logs[value][-1]] for value in grids])
-    p, least = _p_values(slope.mean, null_B, 0.0 if kept else None)
-    middle = None
-    if kept:
-        middle_VBCS = places(lambda value, grid: _middle(grid.val_CSL[None], logs[value]))
-        middle = _of_middles(logs_V, middle_VBCS, cells, shufflings, seed)
+    null_B = _mean(_slopes(curves.logs_V, _by_chance(curves, best_VBCS[:, 0], shufflings, seed)))
+    slope, note = _over_cells(slopes_CS, curves.cells, curves.half_step)
+    p, least = _p_values(slope.mean, null_B, 0.0 if curves.shared else None)
+    centres = zip(curves.grids, _mean(best_VBCS[:, 0]), strict=True)
+    ends_VE = np.array([[logs_L[0], logs_L[-1]] for logs_L in curves.logs.values()])
+    lambdas = {value: tuple(map(float, grid.lambdas)) for value, grid in curves.grids.items()}
     return Trend(
         setting=setting,
         slope=slope,
@@ -238,20 +215,74 @@ def trend_of(
         bests=int(np.isfinite(best_VBCS).sum()),
         grows=int((slopes_CS > 0).sum()),
         each=int(np.isfinite(slopes_CS).sum()),
-        best={value: dial.lambda_at(value, math.exp(log)) for value, log in centres if math.isfinite(log)},
-        shared={value: tuple(map(float, grid.lambdas)) for value, grid in grids.items()} if kept else None,
-        middle=middle,
+        best={value: curves.dial.lambda_at(value, math.exp(log)) for value, log in centres if math.isfinite(log)},
+        shared=lambdas if curves.shared else None,
+        middle=_of_middles(curves, shufflings, seed) if curves.shared else None,
     )
 
 
-def _of_middles(
-    logs_V: Floats, middle_VBCS: Floats, cells: list[tuple[str, str]], shufflings: int, seed: int
-) -> Middle | None:
-    slopes_CS = _slopes(logs_V, middle_VBCS)[0]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Curves:
+    """Accuracy over λ, a grid for each value of the setting."""
+
+    dial: Dial
+    grids: Mapping[float, Grid]
+    """In order of the values; each with at least one cell."""
+    logs: Mapping[float, Floats]
+    """(L,) each: the logarithm of the dial."""
+    cells: list[tuple[str, str]]
+    """Of all grids."""
+    seeds: list[int]
+    """Likewise."""
+    shared: bool
+    """Whether grids were cut down to the dials that all have."""
+
+    @property
+    def logs_V(self) -> Floats:
+        return np.log(list(self.grids))
+
+    @property
+    def half_step(self) -> float:
+        """Half of what a slope changes by as the best of the last value moves to the next λ of the finest grid."""
+        step = min(float(np.diff(logs_L).min()) for logs_L in self.logs.values() if len(logs_L) > 1)
+        return step / float(np.ptp(self.logs_V)) / 2
+
+    def each(self, of: Callable[[Grid, Floats], Floats]) -> Floats:
+        """(V, B, C, S): what `of` finds in a grid and its logarithms, (B, C, S), placed among all cells and seeds."""
+        return np.stack([_spread(grid, of(grid, self.logs[value]), self) for value, grid in self.grids.items()])
+
+
+def _arrange(dial: Dial, parts: Mapping[float, pd.DataFrame]) -> _Curves:
+    grids = {value: make_grid(part[part["lambda"].between(0, 1, inclusive="neither")]) for value, part in parts.items()}
+    grids = {value: grid for value, grid in sorted(grids.items()) if grid.cells}
+    kept = _shared(dial, grids)
+    grids = {value: grid.only(kept[value]) for value, grid in grids.items()} if kept else grids
+    return _Curves(
+        dial=dial,
+        grids=grids,
+        logs={value: np.log([dial.of(value, lam) for lam in grid.lambdas]) for value, grid in grids.items()},
+        cells=sorted({cell for grid in grids.values() for cell in grid.cells}),
+        seeds=sorted({seed for grid in grids.values() for seed in grid.seeds}),
+        shared=bool(kept),
+    )
+
+
+def _by_chance(curves: _Curves, best_VCS: Floats, shufflings: int, seed: int) -> Floats:
+    """(V, B, C, S): curves shuffled among the variants; where their grids differ, the best of λ that do nothing."""
+    if curves.shared:
+        return _shuffled(best_VCS, shufflings, seed)
+    # A generator for each variant: with the same one their labels would be permuted alike.
+    seeds = itertools.count(seed)
+    return curves.each(lambda grid, logs_L: _best(relabel(grid, shufflings, next(seeds))[0], logs_L))
+
+
+def _of_middles(curves: _Curves, shufflings: int, seed: int) -> Middle | None:
+    middle_VBCS = curves.each(lambda grid, logs_L: _middle(grid.val_CSL[None], logs_L))
+    slopes_CS = _slopes(curves.logs_V, middle_VBCS)[0]
     if not np.isfinite(slopes_CS).any():
         return None
-    slope, _ = _over_cells(slopes_CS, cells, 0.0)
-    null_B = _mean(_slopes(logs_V, _shuffled(middle_VBCS[:, 0], shufflings, seed)))
+    slope, _ = _over_cells(slopes_CS, curves.cells, 0.0)
+    null_B = _mean(_slopes(curves.logs_V, _shuffled(middle_VBCS[:, 0], shufflings, seed)))
     p, least = _p_values(slope.mean, null_B, 0.0)
     return Middle(slope=slope, p=p, least=least)
 
@@ -305,10 +336,10 @@ def _p_values(slope: float, null_B: Floats, centre: float | None) -> tuple[float
     return float((1 + as_far) / (1 + len(null_B))), float(farthest / len(null_B))
 
 
-def _spread(grid: Grid, values_BCS: Floats, cells: list[tuple[str, str]], seeds: list[int]) -> Floats:
-    """The same among the cells and seeds of all variants; NaN where this one has none."""
-    found = np.full((len(values_BCS), len(cells), len(seeds)), np.nan)
-    rows, columns = [cells.index(cell) for cell in grid.cells], [seeds.index(seed) for seed in grid.seeds]
+def _spread(grid: Grid, values_BCS: Floats, curves: _Curves) -> Floats:
+    """The same among the cells and seeds of all grids; NaN where this one has none."""
+    found = np.full((len(values_BCS), len(curves.cells), len(curves.seeds)), np.nan)
+    rows, columns = [curves.cells.index(c) for c in grid.cells], [curves.seeds.index(s) for s in grid.seeds]
     found[np.ix_(range(len(found)), rows, columns)] = values_BCS
     return found
 

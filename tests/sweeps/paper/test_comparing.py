@@ -276,7 +276,10 @@ def test_points_of_runs_that_failed_have_a_ring_and_none_has_a_bar_of_no_length(
     assert len(lines_drawn) == len(rings) and all(ring.x == (worst,) for ring in rings)
     for line in lines_drawn:
         assert set(line.error_y.array) == {None} and line.customdata[line.x.index(worst)] == "<br>1 not ok"
-    assert any(text.endswith("n 1 (1 not ok)") for text in lines(compared(found, rows, None)))
+    said = compared(found, rows, None)
+    assert any(text.endswith("n 1 (1 not ok)") for text in lines(said))
+    well = measured_rows(results_of(found, peak(0.05), seeds=1), ())
+    assert "Rings:" in render(said, found, rows) and "Rings:" not in render(compared(found, well, None), found, well)
 
 
 def test_losses_are_drawn_over_multiples_of_what_each_was_published_with() -> None:

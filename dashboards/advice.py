@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from dashboards.formats import signed
 from dashboards.results import Results
 from dashboards.statistics.scores import MEASURED, column
 from dashboards.statistics.selection_best import rank_candidates
 from dashboards.statistics.selection_families import families
-from dashboards.verdict import signed
 
 Json = dict[str, Any]
 KNOWN: Final = Path(__file__).parent / "known_regret.json"

@@ -11,6 +11,7 @@ import tyro
 
 from dashboards.comparison import compare, difference_words, pairs_of
 from dashboards.figures.paired import draw_paired, paired_data
+from dashboards.formats import percent
 from dashboards.pages import banner, panels, template
 from dashboards.places import Place, Source
 from dashboards.results import Results
@@ -93,7 +94,7 @@ def _only(results: Results, variant: str) -> Results:
 def _choice(row: dict[str, Any], side: str) -> str:
     if row[f"{side}_lambda"] is None:
         return "–"
-    return f"λ {row[f'{side}_lambda']:.3g} {row[f'{side}_test']:.1%}"
+    return f"λ {row[f'{side}_lambda']:.3g} {percent(row[f'{side}_test'])}"
 
 
 def _short(text: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pandas as pd
 
+from dashboards.formats import signed
 from dashboards.results import Results
 from dashboards.statistics.intervals import of_cells
 from dashboards.statistics.scores import CELL, at_best_settings, choose, labelled, score
 from dashboards.summary import Json, plain
-from dashboards.verdict import signed
 
 PAIR: Final = [*CELL, "lambda", "seed"]
 ABSENT: Final = "not set"

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import jinja2
-import pandas as pd
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from dashboards.verdict import signed
+from dashboards.formats import duration, number, percent, signed
 
 SCALED: Final = "Scaled down:"
 """How the note of a study begins that is smaller than what it stands for."""
@@ -45,22 +44,3 @@ def script(text: str) -> Markup:
     """JSON to stand in a script element."""
     # Only "<" can end the element early; names come from folders.
     return Markup(text.replace("<", "\\u003c"))
-
-
-def percent(value: float | None) -> str:
-    """A fraction for people; missing ones as a dash."""
-    return "–" if value is None or pd.isna(value) else f"{value:.1%}".replace("%", " %")
-
-
-def number(value: Any) -> str:
-    """A number to four digits, anything else as it is; missing ones as a dash."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that suits them."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -25,9 +25,10 @@ from dashboards.figures.shape import draw_quantiles, draw_spectrum, shape_data
 from dashboards.figures.terms import CRITERIA, LOSS_TERMS, draw_terms, terms_data
 from dashboards.findings import Findings, find
 from dashboards.floor import floor_words
+from dashboards.formats import number
 from dashboards.inferred import inferred
 from dashboards.overview import render_overview
-from dashboards.pages import banner, number, panels, script, template
+from dashboards.pages import banner, panels, script, template
 from dashboards.places import Place, Source, tracker_cache
 from dashboards.results import PENDING, Results, read_results
 from dashboards.statistics.scores import CELL, at_best_settings, score

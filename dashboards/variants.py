@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dashboards.comparison import difference, difference_words, paired, points_of
+from dashboards.formats import percent
 from dashboards.results import PENDING, Results
 from dashboards.statistics.scores import CELL, at_best_settings, choose, pooled_intervals, score
 from dashboards.summary import Json, plain
@@ -204,7 +205,8 @@ def _verdict(found: Json, results: Results, points: Mapping[str, pd.DataFrame]) 
     cells = found["at_chosen"]["cells"]
     best, *others = sorted(known, key=lambda name: -round(known[name]["val"], 12))
     text = (
-        f"{head}: on validation {best} is best, and reaches {known[best]['test']:.1%} on test at the λ chosen there"
+        f"{head}: on validation {best} is best, and reaches {percent(known[best]['test'])} on test "
+        "at the λ chosen there"
         f"{f', mean over {cells} cells' if cells > 1 else ''}"
     )
     if not others:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dashboards.floor import floor_words
+from dashboards.formats import percent, plus, signed
 from dashboards.summary import Json
 
 CELLS = "for these cells"
@@ -46,7 +47,7 @@ def _gain(numbers: Json) -> str:
     gain = numbers["gain"]
     if gain is None:
         best = [cell["test"] for cell in numbers["cells"]]
-        return f"the λ chosen on validation reaches {sum(best) / len(best):.1%} on test (no floor was measured)"
+        return f"the λ chosen on validation reaches {percent(sum(best) / len(best))} on test (no floor was measured)"
     points, floor = gain["mean_points"], floor_words(numbers["pretrained"]).backbone
     does = f"beats {floor} by {points:.1f}" if points >= 0 else f"stays {-points:.1f}"
     what = "points" if points >= 0 else f"points below {floor}"
@@ -64,17 +65,6 @@ def interval(numbers: Json) -> str:
 
 def _some(found: Json) -> str:
     return f", from {found['n']} of {found['cells']} cells" if found["n"] < found["cells"] else ""
-
-
-def signed(points: float, digits: int = 1) -> str:
-    """A number with a true minus sign, and no minus zero."""
-    text = f"{points:.{digits}f}"
-    return text.replace("-", "" if float(text) == 0 else "−")
-
-
-def plus(number: float, digits: int = 2) -> str:
-    """The same with a sign always, where it says which way."""
-    return f"{'+' if number > 0 else ''}{signed(number, digits)}"
 
 
 def _fixed(numbers: Json) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from dashboards.formats import plus
 from dashboards.pages import SCALED, panels, template
 from dashboards.results import read_results
-from dashboards.verdict import plus
 from lejepa_core.errors import SettingError
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger

@@ -80,7 +80,7 @@ def test_the_command_prints_text_or_json_and_writes_a_page(studies, tmp_path: Pa
     text = capsys.readouterr().out
     assert text.startswith("two is 2.0 points above one on test (95 % CI ")
     assert "epochs: 10 | 20" in text
-    assert "a · d: λ 0.1 51.0% | λ 0.2 54.0%" in text
+    assert "a · d: λ 0.1 51.0 % | λ 0.2 54.0 %" in text
     page = (tmp_path / "compare-one-two.html").read_text()
     figure = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', page, re.S)[0])
     assert len(figure["data"][0]["x"]) == 10

@@ -135,8 +135,9 @@ def pooled_intervals(points: pd.DataFrame, value: str = "test", apart: Sequence[
     """Mean over seeds for each (cell, λ), with t-intervals whose spread is pooled over λ within the cell.
 
     Three seeds say little about their own spread; the λ of one cell lend each other theirs:
-    s² = Σ_λ SS_λ / df, df = Σ_λ (n_λ - 1), half width = t(df)·s/√n_λ. A λ with a diverged seed lends
-    nothing and gets no interval: trials at chance have no spread, or a spread of another kind.
+    s² = Σ_λ SS_λ / df, df = Σ_λ (n_λ - 1), half width = t(df)·s/√n_λ. λ with a collapsed seed lend to each
+    other only, since that is a spread of another kind; one with a diverged seed lends nothing and gets no
+    interval: trials at chance have no spread.
 
     Args:
         points: Rows of `at_best_settings(score(...))`.
@@ -148,21 +149,22 @@ def pooled_intervals(points: pd.DataFrame, value: str = "test", apart: Sequence[
         missing when df < `MIN_DF` or a seed diverged. Rows with n = 0 have no mean.
     """
     by = [*apart, *CELL, "lambda"]
-    values = points.assign(diverged=points["outcome"] == "diverged")
+    values = points.assign(diverged=points["outcome"] == "diverged", collapsed=points["outcome"] == "collapsed")
     table = values.groupby(by).agg(
-        mean=(value, "mean"), n=(value, "count"), var=(value, "var"), diverged=("diverged", "sum")
-    )
+        mean=(value, "mean"), n=(value, "count"), var=(value, "var"),
+        diverged=("diverged", "sum"), collapsed=("collapsed", "any"),
+    )  # fmt: skip
     table = table.reset_index()
     lends = (table["diverged"] == 0) & (table["n"] > 1)
     table["df"] = (table["n"] - 1).where(lends, 0)
     table["ss"] = (table["var"] * table["df"]).where(lends, 0.0)
-    pooled = table.groupby(CELL)[["df", "ss"]].transform("sum")
+    pooled = table.groupby([*CELL, "collapsed"])[["df", "ss"]].transform("sum")
     table["df"] = pooled["df"].astype(int)
     shown = (table["df"] >= MIN_DF) & (table["diverged"] == 0) & (table["n"] > 0)
     df, n = table["df"].clip(lower=1), table["n"].clip(lower=1)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, df) * np.sqrt(pooled["ss"] / df / n)
     table["low"], table["high"] = (table["mean"] - half).where(shown), (table["mean"] + half).where(shown)
-    return table.drop(columns=["var", "ss"])
+    return table.drop(columns=["var", "ss", "collapsed"])
 
 
 def rank_agreement(loss: pd.Series, accuracy: pd.Series) -> RankCorrelation:

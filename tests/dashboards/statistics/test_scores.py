@@ -90,6 +90,15 @@ def test_too_few_seeds_or_a_diverged_one_get_no_interval():
     pd.testing.assert_series_equal(found["low"][:2], without["low"])
 
 
+def test_lambdas_with_a_collapsed_seed_lend_their_spread_to_each_other_only():
+    points = table(np.random.default_rng(2).normal(size=(3, 4)))
+    points.loc[points["seed"].eq(1) & points["lambda"].isin(sorted(set(points["lambda"]))[:2]), "outcome"] = "collapsed"
+    collapsed = points["lambda"].isin(points.loc[points["outcome"] == "collapsed", "lambda"])
+    apart = pd.concat([pooled_intervals(points[collapsed]), pooled_intervals(points[~collapsed])], ignore_index=True)
+    assert apart["low"].notna().all()
+    pd.testing.assert_frame_equal(pooled_intervals(points), apart)
+
+
 def test_lambda_is_chosen_on_validation_and_ties_go_to_the_smaller(make_trial, write_study):
     trials = [
         make_trial(lam=0.1, seed=0, val=0.1 + 0.2, test=0.5), make_trial(lam=0.2, seed=0, val=0.3, test=0.9),

@@ -35,6 +35,8 @@ _CONVOLUTIONS_SLOWER: Final = (
     "convolutions reach about half of what transformers do; views on the GPU 1 ms per megapixel; linear probes on 16 "
     "cores of the host"
 )
+_CORES: Final = "cores as fast as those that `lejepa archs` was timed on, all busy"
+_CORE_MEMORY: Final = 8 * GIGABYTE
 _A100: Final = Machine(
     name="a100",
     kind="gpu",
@@ -61,11 +63,11 @@ MACHINES: Final[Mapping[str, Machine]] = {
         devices=2,
         memory=16 * GIGABYTE,
         flops={},
-        assumed="2 cores as fast as the one that `lejepa archs` was timed on, both busy",
+        assumed=f"2 {_CORES}",
     ),
     "a100": _A100,
     "h100": _H100,
-    "8xh100": replace(_H100, name="8xh100", devices=8, assumed=f"eight of these, a trial on each: {_H100.assumed}"),
+    "8xh100": replace(_H100, name="8xh100", devices=8, assumed=f"8 times: {_H100.assumed}"),
 }
 
 
@@ -80,12 +82,19 @@ def find_machine(text: str) -> Machine:
         return MACHINES[text]
     kind, _, cores = text.partition(":")
     if kind == "cpu" and cores:
-        return replace(MACHINES["laptop"], name=text, devices=_count(cores, text), memory=8 * GIGABYTE * int(cores))
-    count, _, name = text.partition("x")
+        count = _count(cores, text)
+        return replace(
+            MACHINES["laptop"],
+            name=text,
+            devices=count,
+            memory=_CORE_MEMORY * count,
+            assumed=f"{count} {_CORES}; {_CORE_MEMORY / GIGABYTE:g} GB of memory for each",
+        )
+    times, _, name = text.partition("x")
     if name in MACHINES:
         one = MACHINES[name]
         return replace(
-            one, name=text, devices=_count(count, text) * one.devices, assumed=f"{count} times: {one.assumed}"
+            one, name=text, devices=_count(times, text) * one.devices, assumed=f"{times} times: {one.assumed}"
         )
     raise UnknownNameError("machine", text, MACHINES, f"{' '.join(MACHINES)}, cpu:CORES, 32xh100")
 

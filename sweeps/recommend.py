@@ -68,8 +68,8 @@ class Arguments:
     """Side of a global view, in pixels."""
     batch_size: int = 64
     """Images per step; λ is for this batch size, see `lejepa convert-lambda` for another."""
-    gpus_per_worker: float = 0.0
-    """GPUs per trial; a fraction puts several trials on one."""
+    gpus_per_worker: float | None = None
+    """GPUs per trial; a fraction puts several trials on one. By default 1 if there are any, otherwise none."""
     threads_per_worker: int = 1
     """CPU threads per trial."""
     storage: Storage = Path("studies")
@@ -215,7 +215,7 @@ def _execution(arguments: Arguments) -> Execution:
         data_root=arguments.data_root,
         threads=arguments.threads_per_worker,
         gpus=arguments.gpus_per_worker,
-    )
+    ).on([resources_here()])
 
 
 def _as_stored(recipe: Recipe, ledger: StudyLedger) -> Recipe:

@@ -44,8 +44,8 @@ class RunArguments:
     """inline: reused processes; ray_train: a worker group per trial."""
     workers_per_trial: int = 1
     """Processes that share each batch."""
-    gpus_per_worker: float = 0.0
-    """GPUs per process; a fraction puts several trials on one."""
+    gpus_per_worker: float | None = None
+    """GPUs per process; a fraction puts several trials on one. By default 1 if there are any, otherwise none."""
     threads_per_worker: int = 1
     """CPU threads per process; results repeat bit for bit for the same number."""
     micro_batch: int | None = None
@@ -78,7 +78,7 @@ class RunArguments:
 
 def execution_of(arguments: RunArguments) -> Execution:
     """How a study runs, before its images are known."""
-    return Execution(
+    execution = Execution(
         storage=arguments.storage,
         sources={},
         tracking_uri=tracking_uri(arguments.tracking_uri, arguments.storage),
@@ -97,6 +97,7 @@ def execution_of(arguments: RunArguments) -> Execution:
         checkpoint_seconds=arguments.checkpoint_seconds,
         retry_failed=arguments.retry_failed,
     )
+    return execution if arguments.address is not None else execution.on([resources_here()])
 
 
 def check_run(
@@ -143,7 +144,9 @@ def tracker_away(arguments: RunArguments) -> TrackingError | None:
     return None
 
 
-def settled(plan: Plan, data: DataSettings, storage: Storage, away: TrackingError | None, *, extend: bool) -> Plan:
+def settled(
+    plan: Plan, data: DataSettings, storage: Storage, away: TrackingError | None, *, extend: bool | None
+) -> Plan:
     """A plan joined with what the study's folder holds already.
 
     Args:
@@ -151,7 +154,7 @@ def settled(plan: Plan, data: DataSettings, storage: Storage, away: TrackingErro
         data: Where images come from.
         storage: Of all studies.
         away: Why the tracker cannot be reached.
-        extend: Whether a study that exists may grow.
+        extend: Whether a study that exists may grow; None = no command line can ask for it.
 
     Raises:
         StudyError: If the name stands for another study.

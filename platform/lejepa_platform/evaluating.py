@@ -24,8 +24,8 @@ class Evaluate:
     """Folder of downloaded data sets."""
     threads: int = 1
     """CPU threads per trial."""
-    gpus: float = 0.0
-    """GPUs per trial; a fraction puts several on one."""
+    gpus: float | None = None
+    """GPUs per trial; a fraction puts several on one. By default 1 if there are any, otherwise none."""
     max_concurrent: int | None = None
     """Trials at once; by default as many as fit."""
     address: str | None = field(default_factory=default_address)

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from lejepa_core.errors import SettingError
 from lejepa_core.settings import Stream
@@ -38,8 +38,8 @@ class Execution:
     """Processes per trial."""
     threads: int = 1
     """CPU threads per process; the same number again makes a rerun bit for bit."""
-    gpus: float = 0.0
-    """GPUs per process."""
+    gpus: float | None = None
+    """GPUs per process; None = one if there are any where trials run, see `on`."""
     micro_batch: int | None = None
     """Images that the backbone of a process sees at a time; None = its whole share of the batch. See `pretrain`."""
     max_concurrent: int | None = None
@@ -79,15 +79,19 @@ class Execution:
                 "`lejepa submit --address http://HOST:8265 -- python sweeps/lambda_stability.py ...`, or, on a machine "
                 "of the cluster, --address auto"
             )
-        if not 0 <= self.gpus < math.inf:
+        if self.gpus is not None and not 0 <= self.gpus < math.inf:
             raise SettingError(f"gpus per worker = {self.gpus:g} came, 0 or more was wanted")
-        if self.gpus > 1 and self.gpus % 1:
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
             raise SettingError(f"gpus per worker = {self.gpus:g} came, a share of one or whole ones were wanted")
         if self.executor == "inline" and self.workers > 1:
             raise SettingError(f"--executor inline runs one process per trial, not {self.workers}; use ray_train")
         if self.time_limit is not None and "ray_train" in (self.executor, self._automatic):
             raise SettingError("a time limit came with ray_train, which has none; leave out --trial-timeout")
-        if self.max_gpu_seconds is not None and not self.gpus:
+        if self.max_gpu_seconds is not None and self.gpus is None and self.address is not None:
+            raise SettingError(
+                "--max-gpu-hours came for a cluster; say --gpus-per-worker too, what a trial takes of it"
+            )
+        if self.max_gpu_seconds is not None and self.gpus == 0:
             raise SettingError("--max-gpu-hours came, and trials use no GPU; use --max-hours, or --gpus-per-worker")
 
     @property
@@ -99,13 +103,23 @@ class Execution:
         """Folder of decoded data sets, beside the studies so that every node that sees them sees it, or on the node."""
         return cache_of(self.storage)
 
+    def on(self, machines: Sequence[Mapping[str, float]]) -> Self:
+        """The same where the number of GPUs is known: one for each process if any machine has one.
+
+        Args:
+            machines: What each has: "GPU", and what else there is.
+        """
+        if self.gpus is not None:
+            return self
+        return replace(self, gpus=float(any(machine.get("GPU") for machine in machines)))
+
     def budget(self, trials: Sequence[TrialLedger]) -> Budget:
         """What the study may take from now on.
 
         Args:
             trials: Those of earlier runs. They count as if they had had as many GPUs as trials have now.
         """
-        gpus = self.workers * self.gpus
+        gpus = self.workers * (self.gpus or 0.0)
         used = 0.0 if self.max_gpu_seconds is None else gpus * sum(map(seconds_taken, trials))
         return Budget(
             self.max_seconds,
@@ -123,7 +137,7 @@ class Execution:
             workers=self.workers,
             threads=self.threads,
             decoders=self.data_workers if "always" in self.streams.values() else 0,
-            gpus=self.gpus,
+            gpus=self.gpus or 0.0,
             time_limit=self.time_limit,
             scratch=str(scratch),
             trial_function=self.trial_function,

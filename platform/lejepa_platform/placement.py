@@ -1,6 +1,5 @@
 """How many trials a cluster holds at once: Tune does not reserve what Ray Train's workers take."""
 
-import logging
 import math
 import os
 import time
@@ -14,7 +13,6 @@ from ray._private.utils import get_num_cpus
 from lejepa_platform.errors import ClusterError
 from lejepa_platform.executors import Placement
 
-LOG = logging.getLogger("lejepa")
 LOOK_AGAIN = 3.0
 """Least seconds between two looks at which nodes there are."""
 _HINT = ", or give --max-concurrent if larger nodes will come"
@@ -73,8 +71,6 @@ class Room:
         self._waits = trusted and wanted is not None and not fitting(placement, there)
         if not self._waits:
             concurrent_trials(placement, there, wanted, hint=_HINT if trusted else "")
-        if not placement.gpus and any(machine.get("GPU") for machine in there):
-            LOG.warning("the cluster has GPUs and no trial uses them; say --gpus-per-worker 1, or a fraction")
         self._look(there)
 
     def __call__(self) -> int:

@@ -31,13 +31,15 @@ LEAST_CLOSING, MOST_CLOSING = 5.0, 60.0
 """Seconds that the tracker may take to write what it lacks, behind the deadline or a signal to stop, and before it."""
 
 
-def open_study(config: StudyConfig, storage: Location, *, extend: bool = False) -> tuple[StudyLedger, StudyConfig]:
+def open_study(
+    config: StudyConfig, storage: Location, *, extend: bool | None = None
+) -> tuple[StudyLedger, StudyConfig]:
     """The ledger of a study, and the study as it will be stored; nothing is written.
 
     Args:
         config: The study that is wanted.
         storage: Folder of all studies.
-        extend: Whether an existing study may grow by more values on its axes.
+        extend: Whether an existing study may grow by more values on its axes; None = no command line can ask for it.
 
     Raises:
         StudyError: If the name is none, or stands for another study.
@@ -54,8 +56,9 @@ def open_study(config: StudyConfig, storage: Location, *, extend: bool = False) 
     different += [f"weights of {name}" for name in stored.other_weights(config)]
     if different:
         raise StudyError(
-            f"study {config.name!r} exists with other {', '.join(different)}; add to it with --extend, "
-            f"or name another with --study{STREAM_HINT if images else ''}"
+            f"study {config.name!r} exists with other {', '.join(different)}; "
+            f"{'' if extend is None else 'add to it with --extend, or '}name another with --study"
+            f"{STREAM_HINT if images else ''}"
         )
     return ledger, replace(config.evaluated_on(stored.evaluate_on), protocols=union(stored.protocols, config.protocols))
 
@@ -158,6 +161,7 @@ def _drive(
 ) -> None:
     scratch = _scratch(ledger)
     with ray_session(execution.address):
+        execution = execution.on(machines())
         placement = with_decoders(execution.placement(scratch / "train"), machines())
         if isinstance(ledger.path, Path):
             require_shared(ledger.path)

@@ -80,7 +80,8 @@ def check_command(command: Sequence[str], folder: Path) -> None:
     for script in scripts[:1]:
         if Path(script).is_absolute() or not (folder / script).is_file():
             raise ClusterError(f"{script} came, a file below {folder} was wanted: that is the folder that is sent")
-    if any(script.startswith("sweeps/") for script in scripts) and not _shared_storage(command):
+    runs = any(script.startswith("sweeps/") for script in scripts) or list(command[:3]) == ["lejepa", "paper", "run"]
+    if runs and not _shared_storage(command):
         raise ClusterError(
             "a study came without --storage, or with one in the folder that is sent, which goes with the job; say a "
             "folder that all nodes see: --storage /shared/studies"

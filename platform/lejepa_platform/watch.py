@@ -45,7 +45,7 @@ class Watch:
             streams=dict(execution.streams),
             data_workers=execution.data_workers,
             threads=execution.threads,
-            gpus=execution.gpus,
+            gpus=execution.gpus or 0.0,
             micro_batch=execution.micro_batch,
             checkpoint_seconds=execution.checkpoint_seconds,
             variant=self._variant_of(config.flat()),

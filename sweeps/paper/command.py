@@ -61,11 +61,12 @@ class Plan:
     item: tyro.conf.Positional[str]
     """Name, see `lejepa paper list`."""
     scale: Scale = "full"
-    """How much smaller it is made."""
+    """How much smaller it is made, see `lejepa paper run --help`."""
     machine: str | None = None
-    """laptop, a100, h100, 8xh100, COUNTxNAME or cpu:CORES; by default this one's cores."""
+    """laptop, a100, h100, 8xh100, COUNTxNAME or cpu:CORES; by default this one's cores. A benchmark is
+    timed here, whatever this says."""
     datasets: tuple[str, ...] | None = None
-    """Named data sets in place of the item's."""
+    """Data sets in place of the item's: names only, since no image is looked at."""
     json: bool = False
     """As JSON."""
 
@@ -94,11 +95,14 @@ class Run(RunArguments):
     item: tyro.conf.Positional[str]
     """Name, see `lejepa paper list`."""
     scale: Scale
-    """How much smaller it is made: cpu in minutes, pilot in hours on two cores; 1gpu, cluster, full."""
+    """How much smaller it is made. cpu: minutes on two cores, a seed or a few; pilot: hours on two cores; both on small
+    bundled images. 1gpu: networks of at most 25 million parameters, 128 px; cluster: at most 90 million, 238 px; full:
+    as published. `lejepa paper plan ITEM --scale SCALE --machine NAME` says what each takes."""
     datasets: tuple[str, ...] | None = None
-    """Data sets in place of the item's, or of the bundled ones of scale cpu: names, or folder:PATH."""
+    """Data sets in place of those that the scale would choose: names, or folder:PATH. With others than before, say
+    another --study too."""
     study: str | None = None
-    """Name of the study; by default paper-ITEM-SCALE."""
+    """Name of the study; by default paper-ITEM-SCALE, whatever the data sets."""
     dry_run: bool = False
     """Show what it would cost, and do nothing."""
 
@@ -123,7 +127,7 @@ class Compare:
     item: tyro.conf.Positional[str]
     """Name, see `lejepa paper list`."""
     scale: Scale = "cpu"
-    """Which study of it."""
+    """At which scale it was run."""
     study: str | None = None
     """Name of the study; by default paper-ITEM-SCALE."""
     storage: Storage = Path("studies")

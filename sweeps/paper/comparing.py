@@ -64,7 +64,7 @@ def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled
     planned = scaled(item, scale, tuple(results.config["datasets"]))
     # Those that the study has, which may have been extended, or be without one of them.
     found = replace(planned, recipe=replace(planned.recipe, variants=variants_of(results)))
-    metrics = [one.metric for one in item.published if not one.rival]
+    metrics = [one.metric for one in item.published if not one.aside]
     rows = measured_rows(results, metrics, [absolute(target) for target in found.evaluate_on])
     return found, rows, trend(results, found.recipe.variants)
 
@@ -87,7 +87,7 @@ def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[S
     _check(name, str(held.get("preset")), item, scale)
     rows = [
         Row(variant=shape, architecture="SIGReg", dataset="", lambda_=None, metric="milliseconds", mean=row["value"],
-            low=None, high=None, sd=row["sd"], n=held["repeats"], chosen=True, failed=0)
+            low=None, high=None, sd=row["sd"], n=held["repeats"], chosen=True, not_ok=0)
         for shape, row in held["rows"].items()
     ]  # fmt: skip
     changes = [ANOTHER_MACHINE]
@@ -181,7 +181,7 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
         power = f"The published table's power of {VARIED[published.setting].title} is {plus(published.slope.mean)}."
         said.append(f"{power} {chance_words(published)}")
     there = sum(pair.measured is not None for pair in pairs)
-    ours = sum(not pair.published.rival for pair in pairs)
+    ours = sum(not pair.published.aside for pair in pairs)
     said.append(
         f"{there} of {ours} published numbers have a measured one beside them."
         if ours
@@ -192,7 +192,7 @@ def findings(found: Scaled, pairs: Sequence[Pair], found_trend: Trend | None, pu
 
 def ranges(pairs: Sequence[Pair], rows: Sequence[Row]) -> list[str]:
     """From where to where both sides go, where none of one stands for one of the other."""
-    published = [p.published.value for p in pairs if p.published.metric == LINEAR and not p.published.rival]
+    published = [p.published.value for p in pairs if p.published.metric == LINEAR and not p.published.aside]
     own = [row.mean for row in rows if row.metric == LINEAR and row.chosen]
     if len(published) < 2 or len(own) < 2 or any(pair.measured for pair in pairs):
         return []
@@ -285,5 +285,5 @@ def _measured(row: Mapping[str, Any] | None) -> str:
         return "–"
     spread = "" if row["sd"] is None else f" ± {row['sd']:.2g} (standard deviation)"
     interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
-    failed = f" ({row['failed']} not ok)" if row["failed"] else ""
-    return f"{row['name']} {row['mean']:.3g}{spread}{interval}, n {row['n']}{failed}"
+    not_ok = f" ({row['not_ok']} not ok)" if row["not_ok"] else ""
+    return f"{row['name']} {row['mean']:.3g}{spread}{interval}, n {row['n']}{not_ok}"

@@ -34,7 +34,7 @@ class Line:
     """Percent."""
     lows: tuple[float | None, ...]
     highs: tuple[float | None, ...]
-    failed: tuple[int, ...]
+    not_ok: tuple[int, ...]
     """Trials of each point that did not end ok."""
 
 
@@ -54,7 +54,7 @@ class Curves:
     @property
     def ringed(self) -> bool:
         """Whether a trial of any point did not end ok."""
-        return any(any(line.failed) for line in self.lines)
+        return any(any(line.not_ok) for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,7 @@ def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
         found: The item at its scale, with the variants that its study has.
         rows: From `measured_rows`.
     """
-    published = [one for one in found.item.published if one.lambda_ is not None and not one.rival]
+    published = [one for one in found.item.published if one.lambda_ is not None and not one.aside]
     own = [row for row in rows if row.metric == LINEAR and row.lambda_ is not None]
     if len({row.lambda_ for row in own}) < 2:
         return ()
@@ -145,7 +145,7 @@ def _published(rows: Sequence[Published], names: list[str]) -> tuple[Line, ...]:
                 ys=tuple(one.value for one in group),
                 lows=nothing,
                 highs=nothing,
-                failed=(0,) * len(group),
+                not_ok=(0,) * len(group),
             )
         )
     return tuple(lines)
@@ -178,7 +178,7 @@ def _measured(
                 ys=tuple(row.mean for row in ordered),
                 lows=tuple(row.low for row in ordered),
                 highs=tuple(row.high for row in ordered),
-                failed=tuple(row.failed for row in ordered),
+                not_ok=tuple(row.not_ok for row in ordered),
             )
         )
     return tuple(lines)
@@ -197,16 +197,16 @@ def draw_curves(panel: Curves) -> go.Figure:
             line={"color": colour, "width": 2, "dash": style.dash(line.index)},
             marker={"color": colour, "size": 7, "symbol": style.SYMBOLS[line.cell % len(style.SYMBOLS)]},
             error_y=_bars(line),
-            customdata=[f"<br>{failed} not ok" if failed else "" for failed in line.failed],
+            customdata=[f"<br>{not_ok} not ok" if not_ok else "" for not_ok in line.not_ok],
             hovertemplate=(
                 f"{style.safe(line.name)}<br>{panel.axis} %{{x:.4g}}<br>%{{y:.1f}} %%{{customdata}}<extra></extra>"
             ),
         )
-        failed = [(x, y) for x, y, n in zip(line.xs, line.ys, line.failed, strict=True) if n]
-        if failed:
+        not_ok = [(x, y) for x, y, n in zip(line.xs, line.ys, line.not_ok, strict=True) if n]
+        if not_ok:
             figure.add_scatter(
-                x=[x for x, _ in failed],
-                y=[y for _, y in failed],
+                x=[x for x, _ in not_ok],
+                y=[y for _, y in not_ok],
                 mode="markers",
                 marker={"color": colour, "size": 14, "symbol": "circle-open"},
                 hoverinfo="skip",
@@ -218,7 +218,7 @@ def draw_curves(panel: Curves) -> go.Figure:
     table = [
         (line.name, *point)
         for line in panel.lines
-        for point in zip(line.xs, line.ys, line.lows, line.highs, line.failed, strict=True)
+        for point in zip(line.xs, line.ys, line.lows, line.highs, line.not_ok, strict=True)
     ]
     return style.with_table(figure, ("line", panel.axis, "top-1, %", *_columns(panel.bars), "not ok"), table)
 
@@ -249,7 +249,7 @@ def dots_data(found: Scaled, pairs: Sequence[Pair], rows: Sequence[Row]) -> tupl
     if drawn and not published:
         return ()
     there = {row.metric for row in rows}
-    metrics = [one.metric for one in published if not one.rival and one.metric in there] or sorted(there) or [LINEAR]
+    metrics = [one.metric for one in published if not one.aside and one.metric in there] or sorted(there) or [LINEAR]
     metric = LINEAR if LINEAR in metrics else metrics[0]
     axis = {LINEAR: "test top-1, %", "milliseconds": "milliseconds"}.get(metric, metric)
     shown = tuple(_deviating(published_name(one), one.value, one.sd) for one in published if one.metric == metric)

@@ -28,7 +28,7 @@ class Published:
     variant: str = ""
     """Of the recipe."""
     architecture: str
-    """Of the recipe; of a rival its name."""
+    """Of the recipe; where `aside`, what the source calls it."""
     dataset: str
     """Of the recipe; `EVERY` for the mean over the sets that encoders are evaluated on."""
     lambda_: float | None = None
@@ -37,8 +37,8 @@ class Published:
     """Ours."""
     sd: float | None = None
     """Standard deviation that came with it."""
-    rival: bool = False
-    """Whether it is of another method or of weights that nobody can train again: nothing here measures it."""
+    aside: bool = False
+    """Whether no trial is of it: another method, or weights that nobody can train again."""
     label: str = ""
     """What the source calls the row, where that is something else."""
 

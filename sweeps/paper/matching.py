@@ -39,7 +39,7 @@ def matched(found: Scaled, rows: Sequence[Row]) -> list[Pair]:
 
 
 def _match(found: Scaled, one: Published, rows: Sequence[Row]) -> Row | None:
-    if one.rival:
+    if one.aside:
         return None
     alike = [row for row in rows if row.metric == one.metric and _stands_for(found, one, row)]
     if one.lambda_ is not None:

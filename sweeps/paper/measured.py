@@ -52,7 +52,7 @@ class Row:
     """Seeds, trials that a correlation pools, or passes of a benchmark."""
     chosen: bool
     """Whether this λ is the one that validation chose in its cell."""
-    failed: int
+    not_ok: int
     """Trials of this row without a result, or that collapsed or diverged."""
     sd: float | None = None
     """Of the single values, where these are passes of a benchmark, which has no interval."""
@@ -137,7 +137,7 @@ def _rows(
             high=None if found.high is None else 100 * found.high,
             n=found.n,
             chosen=place in chosen,
-            failed=int((group["outcome"] != "ok").sum()),
+            not_ok=int((group["outcome"] != "ok").sum()),
         )
 
 
@@ -170,5 +170,5 @@ def _correlations(scored: pd.DataFrame, variant: str, metric: str) -> Iterator[R
                 high=None,
                 n=len(cell),
                 chosen=False,
-                failed=int((cell["outcome"] != "ok").sum()),
+                not_ok=int((cell["outcome"] != "ok").sum()),
             )

@@ -63,7 +63,7 @@ def _plan(found: Scaled, arguments: RunArguments, data: DataSettings, name: str,
     plan = resolve(found.recipe, data, study=name)
     plan = replace(plan, config=replace(plan.config, protocols=found.protocols), notes=[*label(found), *plan.notes])
     plan = with_targets(plan, {target: absolute(target) for target in found.evaluate_on}, data)
-    return settled(plan, data, arguments.storage, away, extend=False)
+    return settled(plan, data, arguments.storage, away, extend=None)
 
 
 def label(found: Scaled) -> list[str]:

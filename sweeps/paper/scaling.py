@@ -25,7 +25,7 @@ class Scaled:
     scale: Scale
     recipe: Recipe
     changes: tuple[str, ...] = ()
-    """What was made smaller, in words; empty at full scale."""
+    """What was made smaller or otherwise changed, in words; empty at full scale."""
     variants: Mapping[str, str] = field(default_factory=dict)
     """Name here -> name at full scale."""
     architectures: Mapping[str, str] = field(default_factory=dict)

@@ -167,7 +167,7 @@ def published_trend(item: Item) -> Trend | None:
         {"value": float(variants[one.variant].settings[setting]), "architecture": one.architecture, "seed": 0,
          "dataset": one.dataset, "lambda": one.lambda_, "val": one.value, "test": one.value, "floor": math.nan}
         for one in item.published
-        if one.lambda_ is not None and one.metric == LINEAR and not one.rival and one.variant in variants
+        if one.lambda_ is not None and one.metric == LINEAR and not one.aside and one.variant in variants
     ]  # fmt: skip
     if not rows:
         return None

@@ -1,7 +1,7 @@
 """What the commands print of items."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lejepa_platform.progress import duration
@@ -17,7 +17,7 @@ def listing(item: Item) -> Json:
     return {
         "name": item.name,
         "title": item.title,
-        "published": sum(not row.rival for row in item.published),
+        "published": sum(not row.aside for row in item.published),
         "trials": count(item),
         "source": item.source,
     }
@@ -43,12 +43,22 @@ def about(item: Item) -> Iterator[str]:
         yield ""
         yield f"architectures: {', '.join(recipe.architectures)}"
         yield f"data sets: {', '.join(recipe.datasets)}"
+        if item.evaluate_on:
+            yield f"evaluated on as well: {', '.join(item.evaluate_on)}"
+        if item.protocols:
+            yield f"measured besides: {', '.join(item.protocols)}"
+        yield f"learning rates: {_values(recipe.learning_rates)}"
+        yield f"weight decays: {_values(recipe.weight_decays)}"
+        yield f"seeds: {_values(recipe.seeds)}"
         for name, settings, lambdas in recipe.resolved:
             yield f"{name or 'settings'}: λ {' '.join(f'{value:g}' for value in lambdas)}"
             if not name:
                 yield from (f"  {key}: {value}" for key, value in settings.items())
         if recipe.variants:
-            yield from (f"  {key}: {value}" for key, value in recipe.shared.items())
+            varied = {key for variant in recipe.variants.values() for key in variant.settings}
+            yield from (f"  {key}: {value}" for key, value in recipe.shared.items() if key not in varied)
+        if recipe.local_size is not None:
+            yield f"  side of local views: {recipe.local_size}"
         yield f"{count(item)} trials"
     if item.published:
         yield ""
@@ -57,6 +67,10 @@ def about(item: Item) -> Iterator[str]:
     yield ""
     yield "what differs, and what the numbers hide:"
     yield from (f"- {line}" for line in item.differences)
+
+
+def _values(values: Iterable[float] | None) -> str:
+    return "the default of each group of families" if values is None else " ".join(f"{value:g}" for value in values)
 
 
 def published_name(one: Published) -> str:
@@ -68,7 +82,7 @@ def published_name(one: Published) -> str:
 def published_words(one: Published) -> str:
     """A published number in one line."""
     spread = "" if one.sd is None else f" ± {one.sd:g}"
-    return f"{published_name(one)} [{one.metric}] {one.value:g}{spread}{' (not ours)' if one.rival else ''}"
+    return f"{published_name(one)} [{one.metric}] {one.value:g}{spread}{' (not measured here)' if one.aside else ''}"
 
 
 def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:
@@ -85,7 +99,7 @@ def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:
     yield f"assumed  {machine.assumed}"
     if found.changes:
         yield ""
-        yield "made smaller:"
+        yield "changed from the full study:"
         yield from (f"- {line}" for line in found.changes)
     yield ""
     yield "differs from what was published:"

@@ -129,5 +129,9 @@ def test_a_trial_took_what_training_and_measuring_took_and_an_unfinished_one_its
 
 
 def test_a_budget_of_gpu_hours_is_refused_where_trials_use_none(tmp_path: Path) -> None:
+    unknown = Execution(storage=tmp_path, sources={}, tracking_uri="", max_gpu_seconds=3600)
+    assert unknown.on([{"CPU": 8.0, "GPU": 1.0}]).gpus == 1
     with pytest.raises(SettingError, match="--max-gpu-hours came, and trials use no GPU; use --max-hours"):
-        Execution(storage=tmp_path, sources={}, tracking_uri="", max_gpu_seconds=3600)
+        unknown.on([{"CPU": 8.0}])
+    with pytest.raises(SettingError, match="--max-gpu-hours came for a cluster; say --gpus-per-worker too"):
+        replace(unknown, address="auto")

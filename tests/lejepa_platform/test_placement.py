@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import drives
@@ -70,6 +71,15 @@ def test_a_share_of_more_than_one_gpu_is_refused() -> None:
         Execution(storage=Path(), sources={}, tracking_uri="", gpus=1.5)
 
 
+def test_a_process_takes_a_gpu_where_there_is_one_unless_it_was_said() -> None:
+    execution = Execution(storage=Path(), sources={}, tracking_uri="")
+    cpus, both = {"CPU": 8.0}, {"CPU": 2.0, "GPU": 2.0}
+    for machines, gpus in (([cpus], 0), ([cpus, both], 1), ([], 0), ([{"CPU": 1.0, "GPU": 0.0}], 0)):
+        assert execution.on(machines).placement(Path()).gpus == gpus
+        assert replace(execution, gpus=0).on(machines).placement(Path()).gpus == 0
+        assert replace(execution, gpus=0.5).on(machines).placement(Path()).gpus == 0.5
+
+
 def test_room_follows_a_cluster_that_grows_and_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_AGAIN", -1.0)
     looks = iter([1, 1, 2, 9, 0])
@@ -103,6 +113,13 @@ def test_fractional_trials_run_at_once_and_never_more_than_fit(tmp_path: Path) -
     with ray_nodes(["--num-cpus", "8", "--num-gpus", "4"], **PYTHON_PATH) as cluster:
         driver = drives.start(cluster, tmp_path / "studies", seeds=16, together=8, gpus=0.5)
         assert drives.end(driver, tmp_path / "studies") == [8] * 16
+
+
+@pytest.mark.slow
+def test_trials_take_a_gpu_each_of_a_cluster_that_has_some(tmp_path: Path) -> None:
+    with ray_nodes(["--num-cpus", "8", "--num-gpus", "2"], **PYTHON_PATH) as cluster:
+        driver = drives.start(cluster, tmp_path / "studies", seeds=4, together=2)
+        assert drives.end(driver, tmp_path / "studies") == [2] * 4
 
 
 @pytest.mark.slow

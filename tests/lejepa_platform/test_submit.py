@@ -63,6 +63,8 @@ def test_a_job_without_a_name_has_the_same_one_again() -> None:
 def test_a_study_that_would_go_with_its_job_is_refused(storage: list[str]) -> None:
     with pytest.raises(ClusterError, match="say a folder that all nodes see: --storage /shared/studies"):
         check_command(["python", "sweeps/lambda_stability.py", *storage], ROOT)
+    with pytest.raises(ClusterError, match="say a folder that all nodes see: --storage /shared/studies"):
+        check_command(["lejepa", "paper", "run", "table7", "--scale", "cluster", *storage], ROOT)
 
 
 def test_a_script_that_is_not_sent_is_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ ITEM: Final = Item(
         Published(value=79.0, source=f"{PAPER}, abstract", architecture=VIT_H, dataset="imagenet1k"),
         *(
             Published(
-                value=value, source=f"{PAPER}, text: online probe", architecture=name, dataset="imagenet1k", rival=True
+                value=value, source=f"{PAPER}, text: online probe", architecture=name, dataset="imagenet1k", aside=True
             )
             for name, value in (("ViT-L/14 of the text", 77.1), ("ConvNeXt-V2-H of the text", 78.5))
         ),

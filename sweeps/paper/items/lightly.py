@@ -45,7 +45,7 @@ ITEM: Final = Item(
         Published(value=64.0, source=SOURCE, architecture=VIT_S, dataset="imagenet1k"),
         Published(value=78.7, source=SOURCE, architecture=VIT_S, dataset="imagenet1k", metric="test/finetune_top1"),
         Published(value=47.1, source=SOURCE, architecture=VIT_S, dataset="imagenet1k", metric="test/knn_top1"),
-        Published(value=73.3, source=SOURCE, architecture="DINO ViT-S/16", dataset="imagenet1k", rival=True),
+        Published(value=73.3, source=SOURCE, architecture="DINO ViT-S/16", dataset="imagenet1k", aside=True),
     ),
     differences=(
         "made before lightly #2002: its loss took local views alone, and #1920: SIGReg's gradient was divided by "

@@ -66,7 +66,7 @@ ITEM: Final = Item(
                 architecture=name,
                 dataset=EVERY,
                 metric=f"transfer/{EVERY}/linear_top1{shots}",
-                rival=name not in (VIT, CONVNEXT),
+                aside=name not in (VIT, CONVNEXT),
             )
             for name, row in AVERAGES.items()
             for shots, value in zip(SHOTS, row, strict=True)

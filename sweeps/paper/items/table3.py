@@ -74,7 +74,7 @@ ITEM: Final = Item(
             architecture=name,
             dataset="galaxy10",
             metric=_metric(shots, finetuned=table is FINETUNED),
-            rival=name not in OURS,
+            aside=name not in OURS,
         )
         for table in (FROZEN, FINETUNED)
         for name, row in table.items()

@@ -56,7 +56,7 @@ ITEM: Final = Item(
     source=SOURCE,
     make=recipe,
     published=tuple(
-        Published(value=value, source=SOURCE, architecture=name, dataset=dataset, rival=name not in OURS)
+        Published(value=value, source=SOURCE, architecture=name, dataset=dataset, aside=name not in OURS)
         for name, row in ACCURACIES.items()
         for dataset, value in zip(DATASETS, row, strict=True)
     ),

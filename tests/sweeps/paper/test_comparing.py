@@ -100,7 +100,7 @@ def test_where_a_seed_diverged_there_is_no_interval() -> None:
     rows = measured_rows(results_of(found, lambda _: 0.5, outcome=outcome, **{"test/x": lambda t: 0.3 + 0.01 * t.seed}),
                          ("test/x",))  # fmt: skip
     for row in rows:
-        assert (row.low is None) == (row.lambda_ == worst) and row.failed == (row.lambda_ == worst)
+        assert (row.low is None) == (row.lambda_ == worst) and row.not_ok == (row.lambda_ == worst)
     # The probe of a diverged seed counts as chance, and nothing else does.
     probes = [row for row in rows if row.lambda_ == worst and row.metric == LINEAR]
     assert probes and all((row.mean, row.n) == (pytest.approx((50.0 + 50.1 + 10.0) / 3), 3) for row in probes)
@@ -153,10 +153,10 @@ def test_each_metric_is_subtracted_by_itself_and_only_accuracies_on_test_are() -
     assert any(pair.measured for pair in pairs) and agreements(correlated, pairs) == []
 
 
-def test_rivals_have_nothing_beside_them() -> None:
+def test_what_no_trial_is_of_has_nothing_beside_it() -> None:
     found = scaled(ITEMS["table5"], "cpu")
     pairs = matched(found, measured_rows(results_of(found, lambda _: 0.5), ()))
-    assert all(pair.measured is None for pair in pairs if pair.published.rival)
+    assert all(pair.measured is None for pair in pairs if pair.published.aside)
     assert any(pair.measured is not None for pair in pairs)
 
 
@@ -308,7 +308,7 @@ def test_every_item_has_a_page_that_says_its_scale(name: str) -> None:
     rows = measured_rows(results_of(found, peak(0.05)), [row.metric for row in ITEMS[name].published])
     said = compared(found, rows, None)
     page = render(said, found, rows)
-    for text in ("Scaled down: scale cpu", "measured, scale cpu", "What was made smaller?"):
+    for text in ("Scaled down: scale cpu", "measured, scale cpu", "What was changed from the full study?"):
         assert text in page
     assert any(line.startswith(SCALED) for line in lines(said))
     assert len(said["rows"]) == len(ITEMS[name].published)
@@ -370,7 +370,7 @@ def test_a_benchmark_is_compared_row_by_row_and_its_spread_is_no_interval() -> N
     recipe = scaled(ITEMS["lightly"], "cpu").recipe
     found = Scaled(item=item, scale="full", recipe=recipe)
     row = Row(variant="samples=512 slices=512 points=16", architecture="SIGReg", dataset="", lambda_=None,
-              metric="milliseconds", mean=3.0, low=None, high=None, sd=0.125, n=10, chosen=True, failed=0)  # fmt: skip
+              metric="milliseconds", mean=3.0, low=None, high=None, sd=0.125, n=10, chosen=True, not_ok=0)  # fmt: skip
     (pair,) = [pair for pair in matched(found, [row]) if pair.measured is not None]
     assert (pair.published.value, pair.published.sd) == (0.465, 0.012)
     # Milliseconds of another machine are not accuracies, whatever the scale.

@@ -91,7 +91,7 @@ def test_optimisers_of_figure_9_are_those_of_the_launch_file() -> None:
 
 
 @pytest.mark.parametrize("name", ITEMS)
-def test_every_published_number_is_of_a_trial_or_of_a_rival(name: str) -> None:
+def test_every_published_number_is_of_a_trial_or_stands_aside(name: str) -> None:
     item = ITEMS[name]
     if item.make is None:
         assert item.published
@@ -100,7 +100,7 @@ def test_every_published_number_is_of_a_trial_or_of_a_rival(name: str) -> None:
     grids = {variant: lambdas for variant, _, lambdas in recipe.resolved}
     for row in item.published:
         assert row.source and row.value > 0
-        if not row.rival:
+        if not row.aside:
             assert row.variant in grids
             assert row.architecture in recipe.architectures
             assert row.dataset in (*recipe.datasets, EVERY)

@@ -137,7 +137,7 @@ def test_a_warm_up_has_as_many_epochs_at_every_scale() -> None:
         assert shared["warmup"] * shared["epochs"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", [name for name in STUDIES if any(not p.rival for p in ITEMS[name].published)])
+@pytest.mark.parametrize("name", [name for name in STUDIES if any(not p.aside for p in ITEMS[name].published)])
 def test_something_published_has_a_trial_to_stand_beside_it(name: str) -> None:
     item, found = ITEMS[name], scaled(ITEMS[name], "cpu")
     if name == "figure9":

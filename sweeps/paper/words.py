@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lejepa_core.datasets.registry import DATASETS
 from lejepa_platform.progress import duration
 from sweeps.estimate import Estimate
 from sweeps.paper.item import EVERY, Item, Published
@@ -91,6 +92,7 @@ def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:
     unit = "core-hours" if machine.kind == "cpu" else "GPU-hours"
     devices = f"{machine.devices} {'cores' if machine.kind == 'cpu' else 'GPUs'}"
     yield f"{found.item.name} at scale {found.scale}: {found.item.title}"
+    yield f"images   {images_words(found)}"
     yield f"trials   {cost.trials}"
     yield f"time     {hours(cost.device_seconds)} {unit}, {duration(cost.wall_seconds)} on {machine.name} ({devices})"
     yield f"memory   {size(cost.memory_bytes)} per trial{_fits(cost)}"
@@ -104,6 +106,14 @@ def plan_lines(found: Scaled, cost: Estimate) -> Iterator[str]:
     yield ""
     yield "differs from what was published:"
     yield from (f"- {line}" for line in found.item.differences)
+
+
+def images_words(found: Scaled) -> str:
+    """Data sets of a study, and which of them have to be fetched before it can run."""
+    names = list(dict.fromkeys((*found.recipe.datasets, *found.evaluate_on)))
+    away = [name for name in names if name in DATASETS and not DATASETS[name].bundled]
+    which = "" if away == names else f" for {', '.join(away)}"
+    return ", ".join(names) + (f" (lejepa datasets get NAME{which})" if away else "")
 
 
 def _fits(cost: Estimate) -> str:
@@ -135,6 +145,8 @@ def plan_json(found: Scaled, cost: Estimate) -> Json:
         "scale": found.scale,
         "machine": cost.machine.name,
         "assumed": cost.machine.assumed,
+        "datasets": list(found.recipe.datasets),
+        "evaluate_on": list(found.evaluate_on),
         "trials": cost.trials,
         "device_hours": cost.device_seconds / 3600,
         "wall_seconds": cost.wall_seconds,

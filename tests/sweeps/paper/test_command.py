@@ -1,6 +1,7 @@
 """`lejepa paper` from the command line, as far as nothing is trained."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from lejepa_platform.cli import main as lejepa
 from sweeps.paper.command import main
 from sweeps.paper.registry import ITEMS
+from sweeps.paper.words import count
 
 
 def test_list_shows_every_item(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +34,22 @@ def test_a_plan_as_json_has_what_a_person_would_ask(capsys: pytest.CaptureFixtur
     said = json.loads(capsys.readouterr().out)
     assert said["trials"] == 24 and said["wall_seconds"] < 600
     assert said["device_hours"] > 0 and said["memory_bytes"] > 0 and said["disk_bytes"] > 0 and said["mlflow_rows"] > 0
-    assert said["changes"] and said["differences"]
+    assert said["changes"] and said["differences"] and said["datasets"] == ["patches"]
+
+
+def test_a_plan_says_which_images_have_to_be_fetched(capsys: pytest.CaptureFixture[str]) -> None:
+    fetch = {"full": "galaxy10 (lejepa datasets get NAME)", "cpu": "patches"}
+    for scale, words in fetch.items():
+        assert main(["plan", "table3", "--scale", scale, "--machine", "laptop"]) == 0
+        assert f"images   {words}\n" in capsys.readouterr().out
+
+
+def test_an_item_is_shown_with_all_that_its_number_of_trials_is_made_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "figure9"]) == 0
+    said = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if ": " in line)
+    each = [said[name].count(" ") + 1 for name in ("architectures", "learning rates", "weight decays", "seeds")]
+    lambdas = said["settings"].count(" ")
+    assert math.prod(each) * lambdas == count(ITEMS["figure9"])
 
 
 @pytest.mark.parametrize("name", [name for name, item in ITEMS.items() if item.make is not None])

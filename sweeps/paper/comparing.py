@@ -15,7 +15,7 @@ from lejepa_platform.storage import Location, Storage, read_json, write_bytes
 from sweeps.paper.figures import Curves, Dots, curves_data, dots_data, draw_curves, draw_dots, row_name
 from sweeps.paper.item import LINEAR, Item, Scale
 from sweeps.paper.matching import Pair, agreements, best_lambdas, matched, orders, unmatched
-from sweeps.paper.measured import Row, measured_rows, variants_of
+from sweeps.paper.measured import Row, measured_rows, variants_of, without_number
 from sweeps.paper.scaling import Scaled, scaled
 from sweeps.paper.trend import LEVEL, VARIED, Trend, published_trend, trend
 from sweeps.paper.words import published_name, published_words
@@ -44,8 +44,8 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
     """
     name = study or f"paper-{item.name}-{scale}"
     folder = StudyLedger.at(storage, name).path
-    found, rows, found_trend = _read(item, scale, folder, name)
-    said = compared(found, rows, found_trend, verdict=_verdict(folder))
+    found, rows, found_trend, lost = _read(item, scale, folder, name)
+    said = compared(found, rows, found_trend, verdict=_verdict(folder), lost=lost)
     page = folder / PAGE
     write_bytes(page, render(said, found, rows).encode())
     if as_json:
@@ -54,9 +54,9 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
         print(*lines(said), page, sep="\n")
 
 
-def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row], Trend | None]:
+def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row], Trend | None, list[str]]:
     if item.make is None:
-        return _benchmark(item, scale, folder, name)
+        return *_benchmark(item, scale, folder, name), None, []
     if not StudyLedger(folder).exists():
         raise StudyError(f"no study {name!r}; run it: lejepa paper run {item.name} --scale {scale}")
     results = read_results(folder)
@@ -66,7 +66,7 @@ def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled
     found = replace(planned, recipe=replace(planned.recipe, variants=variants_of(results)))
     metrics = [one.metric for one in item.published if not one.aside]
     rows = measured_rows(results, metrics, [absolute(target) for target in found.evaluate_on])
-    return found, rows, trend(results, found.recipe.variants)
+    return found, rows, trend(results, found.recipe.variants), without_number(results)
 
 
 def _verdict(folder: Location) -> str:
@@ -80,7 +80,7 @@ def _check(name: str, preset: str, item: Item, scale: Scale) -> None:
         raise SettingError(f"study {name!r} is of {preset}, not of {item.name} at scale {scale}")
 
 
-def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row], None]:
+def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled, list[Row]]:
     held = read_json(folder / "benchmark.json")
     if not isinstance(held, dict):
         raise StudyError(f"nothing was measured of {item.name}; run it: lejepa paper run {item.name} --scale {scale}")
@@ -94,10 +94,17 @@ def _benchmark(item: Item, scale: Scale, folder: Location, name: str) -> tuple[S
     if len(rows) < len(item.published):
         changes.append(f"rows: the largest are left out, {len(rows)} of {len(item.published)} stay")
     recipe = Recipe(name=f"paper-{item.name}-{scale}", architectures=(), datasets=(), lambdas=())
-    return Scaled(item=item, scale=scale, recipe=recipe, changes=tuple(changes)), rows, None
+    return Scaled(item=item, scale=scale, recipe=recipe, changes=tuple(changes)), rows
 
 
-def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None, *, verdict: str = "") -> Json:
+def compared(
+    found: Scaled,
+    rows: Sequence[Row],
+    found_trend: Trend | None,
+    *,
+    verdict: str = "",
+    lost: Sequence[str] = (),
+) -> Json:
     """Everything that the page and the text say.
 
     Args:
@@ -105,12 +112,13 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None, *, v
         rows: From `measured_rows`.
         found_trend: From `trend`.
         verdict: What the study's report says first.
+        lost: From `without_number`.
 
     Returns:
         JSON: `item`, `title`, `about`, `source`, `scale`, `banner`, `stand_ins` (what the two sides do not share),
         `findings` in words, `trend` and `published_trend` (see `Trend`; None without one), `spread` (what stands beside
         measured means), `rows` (what was published, and what stands for it), `others` (measured without a published
-        number), `changes` and `differences`.
+        number), `lost`, `changes` and `differences`.
     """
     pairs = matched(found, rows)
     item = found.item
@@ -130,6 +138,7 @@ def compared(found: Scaled, rows: Sequence[Row], found_trend: Trend | None, *, v
         "spread": f"sd of {rows[0].n} passes" if item.make is None and rows else "95 % interval",
         "rows": [_pair(pair) for pair in pairs],
         "others": [_row(row) for row in unmatched(pairs, rows)],
+        "lost": list(lost),
         "changes": list(found.changes),
         "differences": list(item.differences),
     }
@@ -277,6 +286,7 @@ def lines(said: Json) -> list[str]:
     text += ["", *said["findings"], "", f"{head}measured, scale {said['scale']}:"]
     text += [f"{row['published']['words']} | {_measured(row['measured'])}" for row in said["rows"]]
     text += [f"{nothing}{_measured(row)}" for row in said["others"]]
+    text += [f"no number: {line}" for line in said["lost"]]
     return [*text, ""]
 
 

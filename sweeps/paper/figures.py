@@ -10,7 +10,7 @@ from dashboards.figures import style
 from lejepa_core.methods import Method, method_of
 from sweeps.paper.item import LINEAR, Published
 from sweeps.paper.matching import Pair
-from sweeps.paper.measured import Row
+from sweeps.paper.measured import Row, place_name
 from sweeps.paper.scaling import Scaled
 from sweeps.paper.trend import VARIED, varied
 from sweeps.paper.words import published_name
@@ -272,8 +272,7 @@ def _deviating(name: str, value: float, sd: float | None) -> Dot:
 
 def row_name(row: Row) -> str:
     """What a measured row is of."""
-    dial = "" if row.lambda_ is None else f"λ {row.lambda_:g}"
-    return " · ".join(part for part in (row.variant, row.architecture, row.dataset, dial) if part)
+    return place_name(row.variant, row.architecture, row.dataset, row.lambda_)
 
 
 def draw_dots(panel: Dots) -> go.Figure:

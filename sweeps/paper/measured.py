@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from dashboards.results import Results
+from dashboards.results import PENDING, Results
 from dashboards.statistics.scores import (
     CELL,
     MEASURED,
@@ -58,6 +58,12 @@ class Row:
     """Of the single values, where these are passes of a benchmark, which has no interval."""
 
 
+def place_name(variant: str, architecture: str, dataset: str, lambda_: float | None) -> str:
+    """What a number is of, in words."""
+    dial = "" if lambda_ is None else f"λ {lambda_:g}"
+    return " · ".join(part for part in (variant, architecture, dataset, dial) if part)
+
+
 def variants_of(results: Results) -> dict[str, Variant]:
     """The variants that a study has, by name: not always those of its item, since a study may be extended."""
     flats: Mapping[str, Any] = results.config.get("variants") or {}
@@ -90,6 +96,17 @@ def measured_rows(results: Results, metrics: Sequence[str], targets: Sequence[st
                 means = reported[variant] if metric == LINEAR else _means(points, _values(points, metric, targets))
                 rows += _rows(points, variant, metric, means, chosen)
     return rows
+
+
+def without_number(results: Results) -> list[str]:
+    """Where trials have ended and none of them has an accuracy, in words, with how they ended."""
+    lost = []
+    for row in variant_rows(results):
+        ended = {outcome: n for outcome, n in sorted(row["outcomes"].items()) if outcome != PENDING}
+        if row["test"] is None and ended:
+            name = place_name(row["variant"], row["architecture"], row["dataset"], row["lambda"])
+            lost.append(f"{name}: {', '.join(f'{n} {outcome}' for outcome, n in ended.items())}")
+    return lost
 
 
 def _reported(results: Results) -> dict[str, dict[Place, Interval]]:

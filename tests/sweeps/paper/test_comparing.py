@@ -19,7 +19,7 @@ from sweeps.paper.comparing import compare_item, compared, lines, render, stand_
 from sweeps.paper.figures import curves_data, dots_data, draw_curves
 from sweeps.paper.item import LINEAR
 from sweeps.paper.matching import agreements, best_lambdas, matched, orders
-from sweeps.paper.measured import Row, measured_rows, variants_of
+from sweeps.paper.measured import Row, measured_rows, variants_of, without_number
 from sweeps.paper.planning import study_of
 from sweeps.paper.registry import ITEMS
 from sweeps.paper.running import label
@@ -280,6 +280,22 @@ def test_points_of_runs_that_failed_have_a_ring_and_none_has_a_bar_of_no_length(
     assert any(text.endswith("n 1 (1 not ok)") for text in lines(said))
     well = measured_rows(results_of(found, peak(0.05), seeds=1), ())
     assert "Rings:" in render(said, found, rows) and "Rings:" not in render(compared(found, well, None), found, well)
+
+
+def test_places_whose_trials_all_failed_are_named_on_the_page() -> None:
+    found = scaled(ITEMS["views-lambda"], "cpu")
+    worst = min(found.recipe.lambdas)
+    ends = {0: "oom", 1: "error", 2: "error"}
+    results = results_of(found, peak(0.05), outcome=lambda t: ends[t.seed] if t.lambda_ == worst else "ok")
+    lost = without_number(results)
+    (dataset,) = found.recipe.datasets
+    assert len(lost) == len(found.recipe.variants) * len(found.recipe.architectures)
+    name = next(iter(found.recipe.variants))
+    assert f"{name} · {found.recipe.architectures[0]} · {dataset} · λ {worst:g}: 2 error, 1 oom" in lost
+    rows = measured_rows(results, ())
+    assert not any(row.lambda_ == worst for row in rows)
+    said = compared(found, rows, None, lost=lost)
+    assert f"no number: {lost[0]}" in lines(said) and lost[0] in render(said, found, rows)
 
 
 def test_losses_are_drawn_over_multiples_of_what_each_was_published_with() -> None:

@@ -166,11 +166,11 @@ def key_figures(numbers: Json) -> list[KeyFigure]:
     if numbers["worst"] and several:
         worst = numbers["worst"]
         label = "lost with the worst λ, mean over cells"
-        figures.append(KeyFigure(value=f"{signed(worst['value'])} pts", label=label, detail=_detail(worst)))
+        figures.append(KeyFigure(value=f"{signed(worst['value'])} pts", label=label, detail=detail(worst)))
     if numbers["stability"]:
         phi = numbers["stability"]["phi"]
         figures.append(
-            KeyFigure(value=signed(phi["value"], 2), label="sensitivity Φ; 0: one λ fits all", detail=_detail(phi, 2))
+            KeyFigure(value=signed(phi["value"], 2), label="sensitivity Φ; 0: one λ fits all", detail=detail(phi, 2))
         )
     counts = numbers["counts"]
     total = sum(counts.values())
@@ -183,7 +183,7 @@ def _window_figure(window: Json) -> KeyFigure:
     return KeyFigure(
         value=f"{window['value']:.1f} decades",
         label=f"the widest run of λ that lose at most {window['eps_points']:g} point, median cell",
-        detail=_detail(window),
+        detail=detail(window),
     )
 
 
@@ -196,8 +196,13 @@ def _default_figure(default: Json) -> KeyFigure:
     return KeyFigure(value=f"{100 * near / cells:.0f} %" if cells else "–", label=label, detail=f"{near} of {cells}")
 
 
-def _detail(found: Json, digits: int = 1) -> str:
-    """An interval, or why there is none, and what it would be if λ did nothing."""
+def detail(found: Json, digits: int = 1) -> str:
+    """An interval, or why there is none, and what it would be if λ did nothing.
+
+    Args:
+        found: An estimate of a summary.
+        digits: Behind the point.
+    """
     if "note" not in found:
         return "one seed a cell: no telling from noise"
     low, high, null = (found[name] for name in ("low", "high", "null_mean"))

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from dashboards.formats import plus
+from dashboards.formats import plus, signed
 from dashboards.pages import SCALED, panels, template
 from dashboards.results import read_results
+from dashboards.verdict import detail
 from lejepa_core.errors import SettingError
 from lejepa_platform.errors import StudyError
 from lejepa_platform.ledger import StudyLedger
@@ -45,7 +46,7 @@ def compare_item(item: Item, scale: Scale, storage: Storage, *, study: str | Non
     name = study or f"paper-{item.name}-{scale}"
     folder = StudyLedger.at(storage, name).path
     found, rows, found_trend, lost = _read(item, scale, folder, name)
-    said = compared(found, rows, found_trend, verdict=_verdict(folder), lost=lost)
+    said = compared(found, rows, found_trend, study=study_words(read_json(folder / "summary.json")), lost=lost)
     page = folder / PAGE
     write_bytes(page, render(said, found, rows).encode())
     if as_json:
@@ -69,10 +70,38 @@ def _read(item: Item, scale: Scale, folder: Location, name: str) -> tuple[Scaled
     return found, rows, trend(results, found.recipe.variants), without_number(results)
 
 
-def _verdict(folder: Location) -> str:
-    """What the study's report says first; empty before it has one."""
-    held = read_json(folder / "summary.json")
-    return str(held.get("verdict", "")) if isinstance(held, dict) else ""
+def study_words(summary: object) -> list[str]:
+    """What the study's report says first, and of each variant if they are of different losses; [] before it has one.
+
+    Args:
+        summary: Its `summary.json`.
+    """
+    if not isinstance(summary, dict) or not summary.get("verdict"):
+        return []
+    variants = summary["variants"] if summary.get("dials") else []
+    return [f"The study by itself: {summary['verdict']}", *map(_stability, variants)]
+
+
+def _stability(variant: Json) -> str:
+    """How wide the window of a variant's dial is, and how much λ matters in it."""
+    window, phi, worst = variant["window_dial"], variant["phi"], variant["worst"]
+    words = []
+    if window:
+        words.append(
+            f"{window['dial']} that loses at most {window['eps_points']:g} point spans {window['value']:.2f} of its "
+            f"grid's {window['grid_decades']:.2f} decades{_beside(window, 2)}, "
+            f"{variant['cut']} of {len(variant['cells'])} cells cut off by the grid"
+        )
+    if phi:
+        words.append(f"sensitivity Φ {signed(phi['value'], 2)}{_beside(phi, 2)}")
+    if worst:
+        words.append(f"the worst λ costs {signed(worst['value'])} points{_beside(worst, 1)}")
+    return f"{variant['name']}: {'; '.join(words) or 'nothing to compare yet'}."
+
+
+def _beside(found: Json, digits: int) -> str:
+    p = found.get("p")
+    return f" ({detail(found, digits)}{'' if p is None else f', p = {p:.2g}'})"
 
 
 def _check(name: str, preset: str, item: Item, scale: Scale) -> None:
@@ -102,7 +131,7 @@ def compared(
     rows: Sequence[Row],
     found_trend: Trend | None,
     *,
-    verdict: str = "",
+    study: Sequence[str] = (),
     lost: Sequence[str] = (),
 ) -> Json:
     """Everything that the page and the text say.
@@ -111,7 +140,7 @@ def compared(
         found: The item at its scale.
         rows: From `measured_rows`.
         found_trend: From `trend`.
-        verdict: What the study's report says first.
+        study: From `study_words`.
         lost: From `without_number`.
 
     Returns:
@@ -132,7 +161,7 @@ def compared(
         "scale": found.scale,
         "banner": banner_of(found),
         "stand_ins": stand_ins(found),
-        "findings": [*([f"The study by itself: {verdict}"] * bool(verdict)), *common],
+        "findings": [*study, *common],
         "trend": None if found_trend is None else asdict(found_trend),
         "published_trend": None if published is None else asdict(published),
         "spread": f"sd of {rows[0].n} passes" if item.make is None and rows else "95 % interval",
@@ -273,6 +302,8 @@ def render(said: Json, found: Scaled, rows: Sequence[Row]) -> str:
     figures = {kind: drawn for kind, drawn in figures.items() if drawn}
     each: list[Curves | Dots] = [*curves, *dots]
     bars = list(dict.fromkeys(f"{panel.bars} ({panel.title})" for panel in each if panel.bars))
+    if len({panel.bars for panel in each}) == 1:
+        bars = [each[0].bars] if each[0].bars else []
     report = "" if found.item.make is None else "report.html"
     ringed = any(panel.ringed for panel in curves)
     return template("paper.html").render(found=said, figures=figures, bars=bars, ringed=ringed, report=report)

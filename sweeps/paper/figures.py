@@ -1,7 +1,7 @@
 """Figures of an item: accuracy over λ, published and measured in panels of their own, and over the effective weight."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import plotly.graph_objects as go
@@ -102,8 +102,14 @@ def curves_data(found: Scaled, rows: Sequence[Row]) -> tuple[Curves, ...]:
     methods = {name: method_of(variant.settings) for name, variant in variants.items()}
     if len({method.title for method in methods.values()}) > 1:
         # λ is a weight in one loss and a temperature in another: only multiples of it are on one axis.
-        lines = _measured(found, own, names, lambda variant, lam: _times_default(methods[variant], lam))
-        return *panels, Curves(title=f"measured, scale {found.scale}", axis="times the published default", lines=lines)
+        cells: dict[str, list[Row]] = {}
+        for row in own:
+            cells.setdefault(f"{row.architecture} · {row.dataset}", []).append(row)
+        for cell, part in cells.items():
+            lines = _measured(found, part, names, lambda variant, lam: _times_default(methods[variant], lam))
+            lines = tuple(replace(line, name=line.name.removesuffix(f" · {cell}")) for line in lines)
+            panels.append(Curves(title=cell, axis="times the published default", lines=lines))
+        return tuple(panels)
     measured = _measured(found, own, names, lambda _, lam: lam)
     panels.append(Curves(title=f"measured, scale {found.scale}", axis="λ", lines=measured))
     name = varied(variants)

@@ -53,7 +53,7 @@ class Row:
     chosen: bool
     """Whether this λ is the one that validation chose in its cell."""
     not_ok: int
-    """Trials of this row without a result, or that collapsed or diverged."""
+    """Trials of this row that ended without a number, or collapsed or diverged."""
     sd: float | None = None
     """Of the single values, where these are passes of a benchmark, which has no interval."""
 
@@ -154,7 +154,7 @@ def _rows(
             high=None if found.high is None else 100 * found.high,
             n=found.n,
             chosen=place in chosen,
-            not_ok=int((group["outcome"] != "ok").sum()),
+            not_ok=int((~group["outcome"].isin(["ok", PENDING])).sum()),
         )
 
 
@@ -187,5 +187,5 @@ def _correlations(scored: pd.DataFrame, variant: str, metric: str) -> Iterator[R
                 high=None,
                 n=len(cell),
                 chosen=False,
-                not_ok=int((cell["outcome"] != "ok").sum()),
+                not_ok=int((~cell["outcome"].isin(["ok", PENDING])).sum()),
             )

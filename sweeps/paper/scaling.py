@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lejepa_core.architectures import find_architecture
+from lejepa_core.datasets.folder import folder_name
 from lejepa_platform.config import Variant
 from lejepa_platform.trial_config import DEFAULTS
 from lejepa_platform.variants import shown, title
@@ -242,7 +244,7 @@ def _changes(
 ) -> list[str]:
     axes = [
         ("architectures", full.architectures, small.architectures),
-        ("data sets", full.datasets, small.datasets),
+        ("data sets", full.datasets, tuple(map(_called, small.datasets))),
         *_lambdas(full, small, variants),
         ("seeds", full.seeds, small.seeds),
         ("learning rates", full.learning_rates or ("default",), small.learning_rates or ("default",)),
@@ -283,6 +285,11 @@ def _lambdas(
 def _listed(title: str, before: Iterable[object], after: Iterable[object]) -> str:
     first, second = [str(v) for v in before], [str(v) for v in after]
     return f"{title}: {_few(first)} → {_few(second)}"
+
+
+def _called(dataset: str) -> str:
+    kind, colon, path = dataset.partition(":")
+    return folder_name(Path(path)) if colon and kind == "folder" else dataset
 
 
 def _few(names: list[str]) -> str:

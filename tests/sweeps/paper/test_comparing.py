@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dashboards.formats import signed
 from dashboards.pages import SCALED, banner
 from dashboards.report import summarise
 from dashboards.results import Results, tabulate, trial_row
+from dashboards.variants import overview
 from lejepa_platform.config import Variant
-from sweeps.paper.comparing import compare_item, compared, lines, render, stand_ins
+from sweeps.paper.comparing import compare_item, compared, lines, render, stand_ins, study_words
 from sweeps.paper.figures import curves_data, dots_data, draw_curves
 from sweeps.paper.item import LINEAR
 from sweeps.paper.matching import agreements, best_lambdas, matched, orders
@@ -282,6 +284,21 @@ def test_points_of_runs_that_failed_have_a_ring_and_none_has_a_bar_of_no_length(
     assert "Rings:" in render(said, found, rows) and "Rings:" not in render(compared(found, well, None), found, well)
 
 
+def test_windows_and_sensitivity_of_different_losses_are_said_one_below_the_other() -> None:
+    floor = {"floor/random_init_linear_top1": lambda _: 0.2}
+    results = results_of(scaled(ITEMS["comparators"], "cpu"), peak(0.05), seeds=2, **floor)
+    whole = overview(results, {name: summarise(results.only(name)) for name in results.variants})
+    first, *each = study_words(whole)
+    assert first == f"The study by itself: {whole['verdict']}"
+    assert [line.split(":")[0] for line in each] == ["lejepa", "vicreg", "simclr"]
+    for line, variant, dial in zip(each, whole["variants"], ["λ / (1 - λ)"] * 2 + ["temperature"], strict=True):
+        window, phi = variant["window_dial"], variant["phi"]
+        assert f"{dial} that loses at most 1 point spans {window['value']:.2f} of its grid's " in line
+        assert f"p = {window['p']:.2g}" in line and f"sensitivity Φ {signed(phi['value'], 2)} (" in line
+    alike = results_of(scaled(ITEMS["views-lambda"], "cpu"), peak(0.05), seeds=1, **floor)
+    assert len(study_words(overview(alike, {name: summarise(alike.only(name)) for name in alike.variants}))) == 1
+
+
 def test_places_whose_trials_all_failed_are_named_on_the_page() -> None:
     found = scaled(ITEMS["views-lambda"], "cpu")
     worst = min(found.recipe.lambdas)
@@ -300,10 +317,17 @@ def test_places_whose_trials_all_failed_are_named_on_the_page() -> None:
 
 def test_losses_are_drawn_over_multiples_of_what_each_was_published_with() -> None:
     found = scaled(ITEMS["comparators"], "pilot")
-    (panel,) = curves_data(found, measured_rows(results_of(found, peak(0.05)), ()))
-    assert panel.axis == "times the published default"
-    assert len(panel.lines) == 3 * 4 and {line.cell for line in panel.lines} == {0, 1, 2, 3}
-    for line in panel.lines:
+    rows = measured_rows(results_of(found, peak(0.05)), ())
+    panels = curves_data(found, rows)
+    cells = {
+        f"{architecture} · {data}" for architecture in found.recipe.architectures for data in found.recipe.datasets
+    }
+    assert len(panels) == 4 and {panel.title for panel in panels} == cells
+    assert {panel.axis for panel in panels} == {"times the published default"}
+    for panel in panels:
+        assert [line.name for line in panel.lines] == ["lejepa", "vicreg", "simclr"]
+        assert [line.index for line in panel.lines] == [0, 1, 2]
+    for line in itertools.chain.from_iterable(panel.lines for panel in panels):
         assert line.xs == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8], rel=1e-4)
 
 

@@ -74,6 +74,8 @@ class DialWindow:
     """Name of that, see `methods.Method`."""
     width: Estimate | float
     """At `WINDOW_EPS`, median over cells; a number alone where one seed a cell allows no more."""
+    wider: Mapping[float, Estimate]
+    """The same where more may be lost: the largest loss, as a fraction -> width. Empty where `width` is a number."""
     grid: float
     """Width of the whole grid."""
 
@@ -144,7 +146,9 @@ def _by_dial(grid: Grid, images: Images, method: Method, rough: bool) -> DialWin
     over = replace(grid, lambdas=np.array([method.turned(float(lam)) for lam in grid.lambdas]))
     found = _stability(over, images, rough)
     width = float(observe(over).width_B[0]) if found is None else found.windows[WINDOW_EPS]
-    return DialWindow(dial=method.dial, width=width, grid=float(np.log10(over.lambdas[-1] / over.lambdas[0])))
+    wider = {} if found is None else {eps: one for eps, one in found.windows.items() if eps > WINDOW_EPS}
+    grid_width = float(np.log10(over.lambdas[-1] / over.lambdas[0]))
+    return DialWindow(dial=method.dial, width=width, wider=wider, grid=grid_width)
 
 
 def _images(grid: Grid, points: pd.DataFrame, study: Path | None) -> Images:
@@ -219,7 +223,8 @@ def _stability_json(found: Stability) -> Json:
 
 def _dial_json(found: DialWindow) -> Json:
     width = estimate_json(found.width, 1) if isinstance(found.width, Estimate) else {"value": found.width}
-    return {**width, "eps_points": 100 * WINDOW_EPS, "dial": found.dial, "grid_decades": found.grid}
+    wider = {f"{100 * eps:g}": estimate_json(one, 1) for eps, one in found.wider.items()}
+    return {**width, "eps_points": 100 * WINDOW_EPS, "wider": wider, "dial": found.dial, "grid_decades": found.grid}
 
 
 def estimate_json(found: Estimate, scale: float) -> Json:

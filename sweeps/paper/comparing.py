@@ -92,6 +92,11 @@ def _stability(variant: Json) -> str:
             f"grid's {window['grid_decades']:.2f} decades{_beside(window, 2)}, "
             f"{variant['cut']} of {len(variant['cells'])} cells cut off by the grid"
         )
+        words += [
+            f"at most {eps} points: {wide['value']:.2f}{_beside(wide, 2)}"
+            for eps, wide in window.get("wider", {}).items()
+            if window.get("low") is None and wide["low"] is not None
+        ]
     if phi:
         words.append(f"sensitivity Φ {signed(phi['value'], 2)}{_beside(phi, 2)}")
     if worst:

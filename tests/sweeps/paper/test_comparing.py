@@ -294,6 +294,7 @@ def test_windows_and_sensitivity_of_different_losses_are_said_one_below_the_othe
     for line, variant, dial in zip(each, whole["variants"], ["λ / (1 - λ)"] * 2 + ["temperature"], strict=True):
         window, phi = variant["window_dial"], variant["phi"]
         assert f"{dial} that loses at most 1 point spans {window['value']:.2f} of its grid's " in line
+        assert list(window["wider"]) == ["2"]
         assert f"p = {window['p']:.2g}" in line and f"sensitivity Φ {signed(phi['value'], 2)} (" in line
     alike = results_of(scaled(ITEMS["views-lambda"], "cpu"), peak(0.05), seeds=1, **floor)
     assert len(study_words(overview(alike, {name: summarise(alike.only(name)) for name in alike.variants}))) == 1

@@ -119,7 +119,7 @@ def draw_regret(data: RegretData) -> go.Figure:
     )
     _hatch(figure, data.failed)
     figure.update_xaxes(
-        tickvals=columns, ticktext=[f"{lam:g}" for lam in data.lambdas], side="top", showgrid=False, ticks="",
+        tickvals=columns, ticktext=style.lambda_labels(data.lambdas), side="top", showgrid=False, ticks="",
         title={"text": "λ", "standoff": 2}, zeroline=False, range=[-0.5, len(columns) - 0.5],
     )  # fmt: skip
     figure.update_yaxes(

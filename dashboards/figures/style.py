@@ -59,10 +59,16 @@ def lambda_axis(lambdas: Iterable[float], most: int = 8) -> LambdaAxis:
     margin = max(0.06 * (high - start), 0.05)
     return LambdaAxis(
         ticks=tuple(math.log10(value) if value > 0 else zero for value in shown),
-        labels=tuple(f"{value:g}" for value in shown),
+        labels=lambda_labels(shown),
         span=(start - margin, high + margin),
         zero=zero,
     )
+
+
+def lambda_labels(lambdas: Sequence[float]) -> tuple[str, ...]:
+    """λ to three digits, which fit below a narrow panel; to six if two of them would look alike."""
+    short = tuple(f"{value:.3g}" for value in lambdas)
+    return short if len(set(short)) == len(set(lambdas)) else tuple(f"{value:g}" for value in lambdas)
 
 
 def _round_values(low: float, high: float) -> list[float]:

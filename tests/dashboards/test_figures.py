@@ -103,6 +103,11 @@ def test_terms_are_means_over_finished_seeds(make_trial, write_study):
     assert len(draw_terms(panels[1]).data) == 2
 
 
+def test_labels_of_lambda_are_short_unless_two_would_look_alike():
+    assert lambda_axis([0.006536, 0.05, 0.296296]).labels == ("0.00654", "0.05", "0.296")
+    assert lambda_axis([0.05001, 0.05002, 0.2]).labels == ("0.05001", "0.05002", "0.2")
+
+
 def test_the_lambda_axis_is_logarithmic_and_finds_room_for_zero():
     axis = lambda_axis([0.0, 0.01, 0.1, 1.0])
     assert [axis.at(lam) for lam in (0.01, 0.1, 1.0)] == pytest.approx([-2, -1, 0])
